@@ -1,0 +1,1 @@
+"""How Habitué is run: images, compose parts, Kubernetes, dashboards; `deploy.local` needs none of them."""

@@ -1,0 +1,1 @@
+"""What several tests use: servers, builders, tables. Nothing here is a test."""
