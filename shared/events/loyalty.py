@@ -1,0 +1,425 @@
+"""What the services tell: points, rewards, levels, referrals, messages.
+
+What a newcomer would get wrong: these events carry targets beside deltas. `points` is what moved just now,
+`balance` and `order_points` are what the member and the order hold after it: a reader that missed one, or saw
+one twice, believes the targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from msgspec import Meta
+from pydantic import Field
+
+from shared.events.fields import (
+    MAX_LABELS,
+    Amount,
+    Asset,
+    Count,
+    Currency,
+    Factor,
+    Flag,
+    Id,
+    Language,
+    Points,
+    SignedPoints,
+    Text,
+    Timestamp,
+    Word,
+)
+from shared.events.registry import event
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfMember:
+    """An event about one member."""
+
+    member_id: Id
+    cause: Id | None = None
+    """The id of the event or request that led to this."""
+    reason: Text | None = None
+    """Why, in words for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """What a member has of one asset."""
+
+    pending: SignedPoints = 0
+    available: SignedPoints = 0
+    held: SignedPoints = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulePoints:
+    """What one rule gave of an award."""
+
+    rule: Id
+    points: SignedPoints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """A reward that somebody is to get."""
+
+    kind: Word
+    """`points`, `coupon`, `gift_card`, `product`, …"""
+    asset: Asset | None = None
+    points: Points | None = None
+    percent: Factor | None = None
+    amount: Amount | None = None
+    currency: Currency | None = None
+    product_id: Id | None = None
+    code: Id | None = None
+    """The coupon, once it exists."""
+    valid_until: Timestamp | None = None
+
+
+Grants = Annotated[tuple[Grant, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
+Names = Annotated[tuple[Id, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointsMoved(OfMember):
+    """Points of one member moved."""
+
+    asset: Asset
+    points: Points
+    """How many moved, never below zero: the type says in which direction."""
+    balance: Balance
+    """What the member has after it."""
+    order_id: Id | None = None
+    order_points: SignedPoints | None = None
+    """What the order holds after it: awarded less reversed."""
+    kind: Word = "award"
+    """What made them: `award` of an earning rule, `referral`, `entry_reward`, `adjustment`, `gift`, `import`,
+    … Only an `award` counts for levels."""
+    rules: Annotated[tuple[RulePoints, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)] = ()
+    """Which rules gave how much."""
+    expires_at: Timestamp | None = None
+
+
+@event("points.pending.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsPending(PointsMoved):
+    """Points were awarded and wait to become available."""
+
+    available_at: Timestamp | None = None
+    """When they will be; absent while that hangs on a fulfilment."""
+
+
+@event("points.earned.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsEarned(PointsMoved):
+    """Points became available, at once or after their wait."""
+
+
+@event("points.held.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsHeld(PointsMoved):
+    """Points were set aside for a checkout."""
+
+    hold_id: Id
+    held_until: Timestamp
+
+
+@event("points.released.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsReleased(PointsMoved):
+    """Held points were set free again."""
+
+    hold_id: Id
+
+
+@event("points.spent.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsSpent(PointsMoved):
+    """Points were spent on an order or a reward."""
+
+    hold_id: Id | None = None
+    reward_id: Id | None = None
+
+
+@event("points.restored.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsRestored(PointsMoved):
+    """Spent points came back, after a refund or a voided reward."""
+
+    reward_id: Id | None = None
+
+
+@event("points.reversed.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsReversed(PointsMoved):
+    """Earned points were taken back, after a refund, a removal or a correction."""
+
+    taken_from_pending: Points = 0
+    """How many of them had not become available yet, and so were never announced as earned."""
+
+
+@event("points.expired.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsExpired(PointsMoved):
+    """Points ran out of time."""
+
+
+@event("points.transferred.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsTransferred(PointsMoved):
+    """Points went from one member to another; each side has its own event."""
+
+    direction: Literal["sent", "received"]
+    counterpart_id: Id
+
+
+@event("points.donated.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsDonated(PointsMoved):
+    """Points were given to a charity."""
+
+    charity: Id
+
+
+@event("points.expiring.v1", topic="loyalty.points")
+@dataclass(frozen=True, kw_only=True)
+class PointsExpiring(OfMember):
+    """Points will run out of time, unless they are spent before."""
+
+    asset: Asset
+    points: Points
+    expires_at: Timestamp
+    days_left: Count
+    balance: Balance
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardChanged(OfMember):
+    """Something happened to one reward of a member."""
+
+    reward_id: Id
+    """This very reward, not the catalogue's entry."""
+    reward: Id
+    """The name of the catalogue's entry."""
+    grant: Grant
+    """What it gives."""
+    asset: Asset | None = None
+    points: Points | None = None
+    """What it cost."""
+    order_id: Id | None = None
+
+
+@event("reward.issued.v1", topic="loyalty.rewards")
+@dataclass(frozen=True, kw_only=True)
+class RewardIssued(RewardChanged):
+    """A member got a reward."""
+
+
+@event("reward.used.v1", topic="loyalty.rewards")
+@dataclass(frozen=True, kw_only=True)
+class RewardUsed(RewardChanged):
+    """A reward was used."""
+
+
+@event("reward.voided.v1", topic="loyalty.rewards")
+@dataclass(frozen=True, kw_only=True)
+class RewardVoided(RewardChanged):
+    """A reward was taken back unused."""
+
+
+@event("reward.expired.v1", topic="loyalty.rewards")
+@dataclass(frozen=True, kw_only=True)
+class RewardExpired(RewardChanged):
+    """A reward ran out of time unused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TierStanding(OfMember):
+    """Where a member stands after a change of level, or its confirmation."""
+
+    level: Id
+    """The level held from now on."""
+    previous_level: Id | None = None
+    since: Timestamp
+    valid_until: Timestamp | None = None
+    """Absent = for good, or while met."""
+    earn_times: Factor = "1"
+    """By what the points of an order are multiplied at this level."""
+    ladder: Id = "main"
+
+
+@event("tier.raised.v1", topic="loyalty.tiers")
+@dataclass(frozen=True, kw_only=True)
+class TierRaised(TierStanding):
+    """A member rose, from nothing or from a lower level."""
+
+    rewards: Grants = ()
+    """Entry rewards of the level, and of levels skipped on the way, lowest first; the ledger grants them."""
+
+
+@event("tier.kept.v1", topic="loyalty.tiers")
+@dataclass(frozen=True, kw_only=True)
+class TierKept(TierStanding):
+    """A member keeps a level for a further period."""
+
+
+@event("tier.lowered.v1", topic="loyalty.tiers")
+@dataclass(frozen=True, kw_only=True)
+class TierLowered(TierStanding):
+    """A member dropped to a lower level."""
+
+    rewards_taken_back: Grants = ()
+    """Entry rewards of a level that was gained through an order which was then refunded."""
+
+
+@event("tier.will_lower.v1", topic="loyalty.tiers")
+@dataclass(frozen=True, kw_only=True)
+class TierWillLower(TierStanding):
+    """A member will drop at `valid_until`, unless what is missing comes in time."""
+
+    next_level: Id
+    measure: Word = "spend"
+    missing: Amount
+    """What would keep the level, in units of the measure."""
+    currency: Currency | None = None
+    days_left: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class MembershipChanged(OfMember):
+    """Something happened to a paid membership."""
+
+    membership: Id
+    level: Id | None = None
+    since: Timestamp
+    valid_until: Timestamp | None = None
+    order_id: Id | None = None
+
+
+@event("membership.bought.v1", topic="loyalty.tiers")
+@dataclass(frozen=True, kw_only=True)
+class MembershipBought(MembershipChanged):
+    """A paid membership was bought or renewed."""
+
+    renewal: Flag = False
+
+
+@event("membership.lapsed.v1", topic="loyalty.tiers")
+@dataclass(frozen=True, kw_only=True)
+class MembershipLapsed(MembershipChanged):
+    """A paid membership ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferralChanged(OfMember):
+    """One side of a referral: `member_id` is the member whose event this is, as `role` says."""
+
+    referral_id: Id
+    role: Literal["advocate", "friend"]
+    counterpart_id: Id | None = None
+    """The other side."""
+    code: Id | None = None
+    order_id: Id | None = None
+    rewards: Grants = ()
+    """What this side gets now: the friend's welcome at the start, either side's reward at approval."""
+    signals: Names = ()
+    """What spoke against it, by name, such as `same_device`."""
+
+
+@event("referral.started.v1", topic="loyalty.referrals")
+@dataclass(frozen=True, kw_only=True)
+class ReferralStarted(ReferralChanged):
+    """A friend came through a member."""
+
+
+@event("referral.qualified.v1", topic="loyalty.referrals")
+@dataclass(frozen=True, kw_only=True)
+class ReferralQualified(ReferralChanged):
+    """The friend paid the order that counts; the reward waits."""
+
+    approves_at: Timestamp | None = None
+
+
+@event("referral.flagged.v1", topic="loyalty.referrals")
+@dataclass(frozen=True, kw_only=True)
+class ReferralFlagged(ReferralChanged):
+    """Something looks wrong: a person decides, and silence never pays."""
+
+
+@event("referral.approved.v1", topic="loyalty.referrals")
+@dataclass(frozen=True, kw_only=True)
+class ReferralApproved(ReferralChanged):
+    """The referral counts; the ledger pays `rewards` to `member_id`."""
+
+    limit_reached: Flag = False
+    """True where this side gets nothing because it had its fill."""
+
+
+@event("referral.voided.v1", topic="loyalty.referrals")
+@dataclass(frozen=True, kw_only=True)
+class ReferralVoided(ReferralChanged):
+    """The referral does not count, or no longer; `rewards` are what this side has to give back."""
+
+
+@event("ambassador.applied.v1", topic="loyalty.referrals")
+@dataclass(frozen=True, kw_only=True)
+class AmbassadorApplied(OfMember):
+    """A member asks to become an ambassador."""
+
+    application_id: Id
+
+
+@event("ambassador.approved.v1", topic="loyalty.referrals")
+@dataclass(frozen=True, kw_only=True)
+class AmbassadorApproved(OfMember):
+    """A member became an ambassador."""
+
+    application_id: Id
+    code: Id | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageHandled(OfMember):
+    """What became of one message to a member. It names no address: only the notifier keeps those."""
+
+    message_id: Id
+    channel: Word
+    template: Id
+    language: Language
+
+
+@event("message.sent.v1", topic="loyalty.messages")
+@dataclass(frozen=True, kw_only=True)
+class MessageSent(MessageHandled):
+    """A message was handed over for delivery."""
+
+
+@event("message.deferred.v1", topic="loyalty.messages")
+@dataclass(frozen=True, kw_only=True)
+class MessageDeferred(MessageHandled):
+    """A message waits for the next window, since it is night there or enough was said this week."""
+
+    deferred_until: Timestamp
+
+
+@event("message.failed.v1", topic="loyalty.messages")
+@dataclass(frozen=True, kw_only=True)
+class MessageFailed(MessageHandled):
+    """A message could not be delivered, and will not be tried again."""
+
+
+@event("message.suppressed.v1", topic="loyalty.messages")
+@dataclass(frozen=True, kw_only=True)
+class MessageSuppressed(MessageHandled):
+    """A message was not sent, by the member's wish, for lack of an address, or because it came too late."""
+
+
+@event("member.unsubscribed.v1", topic="loyalty.messages")
+@dataclass(frozen=True, kw_only=True)
+class MemberUnsubscribed(OfMember):
+    """A member wants no more of something."""
+
+    purpose: Word = "marketing"
+    channel: Word | None = None
+    """Absent = on every channel."""
