@@ -1,0 +1,103 @@
+"""Connections to Postgres, as the service's own role and with its limits.
+
+What a newcomer would get wrong: the role is a start-up parameter, so a service never runs with more rights than
+its role has, even where the address names an administrator (as on a developer's machine).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TypeAlias
+
+import asyncpg
+
+from shared.errors import Unavailable
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+AnyConnection: TypeAlias = "Connection | PooledConnection"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+CONNECT_SECONDS = 10.0  # a server that takes longer is away
+STATEMENT_TIMEOUT = timedelta(
+    seconds=30
+)  # a batch of 1,000 takes well under a second; half a minute is a hang
+LOCK_TIMEOUT = timedelta(seconds=5)  # row locks are held for one batch only
+IDLE_IN_TRANSACTION_TIMEOUT = timedelta(
+    seconds=30
+)  # a stopped worker must not keep its members locked for ever
+
+NOT_NOW = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.DiskFullError,
+    OSError,
+    TimeoutError,
+    Unavailable,
+)
+"""What Postgres or the network may answer that means "try again": nothing is wrong with the input."""
+
+
+class DatabaseAway(Unavailable):
+    """The database does not answer."""
+
+    code = "database_away"
+
+
+def role_of(schema: str) -> str:
+    """The login role that owns nothing and may do in `schema` what its migrations granted."""
+    return f"habitue_{schema}"
+
+
+async def connect_pool(
+    url: str, *, schema: str, min_size: int = 1, max_size: int = 10, application: str = "habitue"
+) -> Pool:
+    """A pool of connections that run as the role of `schema`.
+
+    Raises:
+        DatabaseAway: nothing answers at `url`.
+    """
+    try:
+        return await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=CONNECT_SECONDS,
+            server_settings=server_settings(schema, application),
+        )
+    except (OSError, TimeoutError, asyncpg.CannotConnectNowError) as error:
+        raise DatabaseAway(f"no answer from the database of {schema}: {error}; is it running?") from error
+
+
+async def connect(url: str, *, schema: str, application: str = "habitue") -> Connection:
+    """One connection outside the pool (for a session lock), as the role of `schema`."""
+    return await asyncpg.connect(
+        url, timeout=CONNECT_SECONDS, server_settings=server_settings(schema, application)
+    )
+
+
+def server_settings(schema: str, application: str) -> dict[str, str]:
+    """What each session of a service starts with."""
+    return {
+        "application_name": application,
+        "role": role_of(schema),
+        "timezone": "UTC",
+        "search_path": "pg_catalog",  # a table without its schema is a fault, so let it fail at once
+        "statement_timeout": _milliseconds(STATEMENT_TIMEOUT),
+        "lock_timeout": _milliseconds(LOCK_TIMEOUT),
+        "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_TIMEOUT),
+        "jit": "off",  # compiling costs more than any query here takes
+    }
+
+
+def _milliseconds(value: timedelta) -> str:
+    return str(int(value.total_seconds() * 1000))

@@ -1,0 +1,126 @@
+"""Rows in memory: what a batch loaded, changed and will save, with an undo for the event that is refused.
+
+A service's `domain` keeps one `Rows` per table in a book. Rows are frozen; a change puts a new row in the place of
+the old one. What a newcomer would get wrong: a key has two parts, the group (the member) and the id within it,
+because nearly every question of a rule is about one member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+G = TypeVar("G", bound=Hashable)
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Journal:
+    """Remembers how to take back everything since the last mark, for all tables of one book."""
+
+    __slots__ = ("_steps",)
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Rows, object, object, object] | tuple[Entries]] = []  # type: ignore[type-arg]
+
+    def mark(self) -> None:
+        """Keep what was done so far: the next undo goes back to here."""
+        self._steps.clear()
+
+    def undo(self) -> None:
+        """Take back everything since the last mark, latest first."""
+        for step in reversed(self._steps):
+            if len(step) == 1:
+                step[0]._take_back()
+            else:
+                rows, group, key, old = step
+                rows._restore(group, key, old)
+        self._steps.clear()
+
+
+_ABSENT = object()
+
+
+class Rows(Generic[G, K, V]):
+    """The rows of one table: as loaded, and as the batch leaves them."""
+
+    __slots__ = ("_changed", "_groups", "_journal", "_loaded")
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._groups: dict[G, dict[K, V]] = {}
+        self._loaded: set[tuple[G, K]] = set()
+        self._changed: dict[tuple[G, K], None] = {}
+
+    def load(self, group: G, key: K, row: V) -> None:
+        """Bring in a row as the database has it."""
+        self._groups.setdefault(group, {})[key] = row
+        self._loaded.add((group, key))
+
+    def get(self, group: G, key: K) -> V | None:
+        """The row as it is now, or None."""
+        rows = self._groups.get(group)
+        return None if rows is None else rows.get(key)
+
+    def of(self, group: G) -> dict[K, V]:
+        """All rows of a group that are in memory. Only to read."""
+        return self._groups.get(group, {})
+
+    def put(self, group: G, key: K, row: V) -> None:
+        """Put a row in its place."""
+        rows = self._groups.get(group)
+        if rows is None:
+            rows = self._groups[group] = {}
+        self._journal._steps.append((self, group, key, rows.get(key, _ABSENT)))
+        rows[key] = row
+        self._changed[(group, key)] = None
+
+    def new(self) -> list[V]:
+        """Rows that the database does not have yet, in the order they came up."""
+        return [self._groups[g][k] for g, k in self._alive() if (g, k) not in self._loaded]
+
+    def updated(self) -> list[V]:
+        """Rows that the database has and that changed, in the order of their keys, so that all lock alike."""
+        return [
+            self._groups[g][k]
+            for g, k in sorted(self._alive(), key=lambda pair: (pair[0], pair[1]))
+            if (g, k) in self._loaded
+        ]
+
+    def changed(self) -> list[V]:
+        """Both, new and updated."""
+        return [self._groups[g][k] for g, k in self._alive()]
+
+    def _alive(self) -> Iterable[tuple[G, K]]:
+        return [(g, k) for g, k in self._changed if k in self._groups.get(g, ())]
+
+    def _restore(self, group: object, key: object, old: object) -> None:
+        rows = self._groups[group]  # type: ignore[index]
+        if old is _ABSENT:
+            del rows[key]  # type: ignore[arg-type]
+        else:
+            rows[key] = old  # type: ignore[index,assignment]
+
+
+class Entries(Generic[V]):
+    """Rows that are only ever appended: transfers, outgoing events."""
+
+    __slots__ = ("_items", "_journal")
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._items: list[V] = []
+
+    def append(self, item: V) -> None:
+        """Add one at the end."""
+        self._items.append(item)
+        self._journal._steps.append((self,))
+
+    def __iter__(self) -> Iterator[V]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def _take_back(self) -> None:
+        self._items.pop()
