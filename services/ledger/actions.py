@@ -1,0 +1,143 @@
+"""Where the three doors of the ledger lead: load, decide, save, inside one transaction.
+
+What a newcomer would get wrong: a command over HTTP is a batch of one. It loads, settles what is due up to now,
+decides with the same pure functions and saves in the same way as a thousand events do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.ledger.domain import holds
+from services.ledger.domain.book import Book, Hold, MemberKey
+from services.ledger.domain.needs import Needs, needs_of
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.settling import settle
+from services.ledger.errors import MemberErased, UnknownMember
+from services.ledger.handlers import on
+from services.ledger.store import Store
+from shared import outbox
+from shared.database import AnyConnection
+from shared.events import Event
+from shared.programs import Programs
+from shared.queries import Queries
+from shared.worker.records import Outcome
+
+MEMBERS_AT_ONCE = 500  # a batch of due members holds their rows for well under a second
+
+
+@dataclass(slots=True)
+class Actions:
+    """Everything that the ledger does, on the connection of an open transaction."""
+
+    sql: Queries
+    machinery: Queries
+    store: Store
+    programs: Programs[LedgerProgram]
+
+    async def handle(self, connection: AnyConnection, events: Sequence[Event[Any]], now: datetime) -> Outcome:
+        """Events from Kafka, many members at once; `now` is not looked at: an event is handled by its own time."""
+        del now
+        programs = await self.programs.of(connection, {event.program_id for event in events})
+        book = await self.store.load(connection, needs_of(events, programs), programs)
+        refused = on.run(events, book)
+        await self.store.save(connection, book)
+        return Outcome(refused, list(book.outgoing))
+
+    async def settle_due(self, connection: AnyConnection, now: datetime) -> int:
+        """Do what has fallen due, for some hundred members; how many there were."""
+        keys = await self.store.due_members(connection, now, MEMBERS_AT_ONCE)
+        if keys:
+            programs = await self.programs.of(connection, {program_id for program_id, _ in keys})
+            needs = Needs(members=dict.fromkeys(keys, now), detailed=set(keys))
+            book = await self.store.load(connection, needs, programs)
+            for key in keys:
+                settle(book, key, now)
+            await self._finish(connection, book)
+        return len(keys)
+
+    async def hold(
+        self,
+        connection: AnyConnection,
+        key: MemberKey,
+        *,
+        hold_id: str,
+        points: int,
+        minutes: int | None,
+        order_id: str | None,
+        now: datetime,
+    ) -> tuple[Hold, Book]:
+        """Set points aside for a checkout.
+
+        Raises:
+            UnknownMember, MemberErased, InsufficientPoints, HoldConflict: see there.
+        """
+        async with self._command(connection, key, now) as book:
+            checkout = book.versions_of(key[0]).at(now).rules.checkout
+            lasting = minutes or (checkout.hold_minutes if checkout else 30)
+            hold = holds.hold_points(
+                book,
+                key,
+                hold_id=hold_id,
+                points=points,
+                held_until=now + timedelta(minutes=lasting),
+                now=now,
+                order_id=order_id,
+            )
+        return hold, book
+
+    async def capture(
+        self,
+        connection: AnyConnection,
+        key: MemberKey,
+        *,
+        hold_id: str,
+        points: int | None,
+        order_id: str | None,
+        cause: str,
+        now: datetime,
+    ) -> tuple[Hold, Book]:
+        """Spend a hold, wholly or in part.
+
+        Raises:
+            UnknownHold, HoldClosed, HoldExceeded: see there.
+        """
+        async with self._command(connection, key, now) as book:
+            hold = holds.capture(book, key, hold_id, points=points, cause=cause, at=now, order_id=order_id)
+        return hold, book
+
+    async def release(
+        self, connection: AnyConnection, key: MemberKey, *, hold_id: str, cause: str, now: datetime
+    ) -> tuple[Hold, Book]:
+        """Set a hold free.
+
+        Raises:
+            UnknownHold, HoldClosed: see there.
+        """
+        async with self._command(connection, key, now) as book:
+            hold = holds.release(book, key, hold_id, cause=cause, at=now)
+        return hold, book
+
+    @asynccontextmanager
+    async def _command(self, connection: AnyConnection, key: MemberKey, now: datetime) -> AsyncIterator[Book]:
+        """The book of one member, settled up to now; saved with its announcements when the block ends."""
+        if not await connection.fetchval(self.sql.member_exists, *key):
+            raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
+        programs = {key[0]: await self.programs.one(connection, key[0])}
+        needs = Needs(members={key: now}, detailed={key})
+        book = await self.store.load(connection, needs, programs)
+        if book.member(key).erased_at is not None:
+            raise MemberErased(f"member {key[1]!r} asked to be forgotten")
+        settle(book, key, now)
+        yield book
+        await self._finish(connection, book)
+
+    async def _finish(self, connection: AnyConnection, book: Book) -> None:
+        await self.store.save(connection, book)
+        await outbox.write_bundle(
+            connection, self.machinery, [outbox.message_of(event) for event in book.outgoing]
+        )

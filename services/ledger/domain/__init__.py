@@ -1,0 +1,15 @@
+"""The rules of loyalty as pure functions on a book in memory: no I/O, no clock, no randomness.
+
+| module | its subject |
+|---|---|
+| `book` | the rows of a batch, and `post`, the only way a point moves |
+| `lots` | which points are spent first, and when they expire |
+| `program` | the merchant's rules, as values |
+| `conditions` | when a rule holds, and why it does not |
+| `earning` | what the rules make of an order or another event |
+| `caps` | how often and how much a rule may give |
+| `awards` | what an event earned: written, waiting, activated |
+| `refunds` | what an order still holds after refunds |
+| `holds` | points set aside for a checkout |
+| `settling` | what falls due by itself, in its order |
+"""

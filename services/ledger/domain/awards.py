@@ -1,0 +1,218 @@
+"""Awards: what an event earned, written into the book, waiting, and activated.
+
+Example: an order of 133 points, pending 14 days after fulfilment. At payment 133 go to pending and wait; the first
+fulfilment on 3 May sets the due moment to the midnight after 17 May; then they become available and their lot's
+expiry clock starts. Without any fulfilment within 90 days the wait is cancelled and the points go back.
+
+What a newcomer would get wrong: the program version, the wait and the frozen facts are stored with the award. A later
+change of the program changes no award that was made before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from services.ledger.domain.book import AVAILABLE, ISSUED, PENDING, REVERSED, Award, Book, MemberKey
+from services.ledger.domain.conditions import Facts
+from services.ledger.domain.earning import Earned, Frozen
+from services.ledger.domain.lots import expiry_of, open_lot
+from services.ledger.domain.program import After, LedgerProgram, Wait
+from shared.calendar import due_in_days
+from shared.events import PointsEarned, PointsPending, PointsReversed, RulePoints
+
+AWARD = "award"
+"""The kind of what an earning rule gave; other kinds (`referral`, `entry_reward`, ...) do not count for levels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an award is made of besides its points: which event caused it, when, under which version."""
+
+    award_id: str
+    cause: str
+    at: datetime
+    program_version: int
+    kind: str = AWARD
+    order_id: str | None = None
+
+
+def state_of(
+    wait: Wait, at: datetime, fulfilled_at: datetime | None, program: LedgerProgram
+) -> tuple[str, datetime | None]:
+    """In which state an award begins, and when that changes by itself.
+
+    `waiting` (for a fulfilment, until the deadline), `pending` (until due) or `available`.
+    """
+    if wait.after is After.NOTHING:
+        return AVAILABLE, None
+    if wait.after is After.EVENT:
+        return PENDING, due_in_days(wait.days, at, program.zone)
+    if fulfilled_at is not None:
+        return PENDING, due_in_days(wait.days, max(at, fulfilled_at), program.zone)
+    return "waiting", due_in_days(wait.deadline_days, at, program.zone)
+
+
+def grant(
+    book: Book,
+    key: MemberKey,
+    program: LedgerProgram,
+    origin: Origin,
+    earned: Earned,
+    *,
+    breakdown: Mapping[str, Any],
+    state: tuple[str, datetime | None],
+    holding: int | None = None,
+) -> Award:
+    """Write an award and what it puts into the book.
+
+    `holding` is what the order holds already after refunds that overtook it (default: all of the award).
+    """
+    name, due_at = state
+    held = earned.points if holding is None else holding
+    award = Award(
+        *key,
+        origin.award_id,
+        earned.asset,
+        origin.kind,
+        origin.order_id,
+        origin.cause,
+        origin.at,
+        origin.program_version,
+        earned.points,
+        name,
+        breakdown,
+        reversed=earned.points - held,
+        due_at=due_at if held else None,
+    )
+    book.put_award(award)
+    if held:
+        book.schedule(key, due_at)
+        rules = tuple(
+            RulePoints(rule=answer.rule, points=int(answer.points))
+            for answer in earned.answers
+            if answer.points
+        )
+        credit(book, award, program, held, kind=origin.kind, cause=origin.cause, at=origin.at, rules=rules)
+    return award
+
+
+def credit(
+    book: Book,
+    award: Award,
+    program: LedgerProgram,
+    points: int,
+    *,
+    kind: str,
+    cause: str,
+    at: datetime,
+    from_account: str = ISSUED,
+    rules: tuple[RulePoints, ...] = (),
+) -> None:
+    """Put points of an award where it stands: into pending, or into available with a lot."""
+    key = (award.program_id, award.member_id)
+    account = AVAILABLE if award.state == AVAILABLE else PENDING
+    transfer = book.post(
+        key,
+        award.asset,
+        kind,
+        from_account,
+        account,
+        points,
+        cause=cause,
+        at=at,
+        award_id=award.award_id,
+        order_id=award.order_id,
+    )
+    told = {"kind": award.kind, "rules": rules, "order_points": award.held_points if award.order_id else None}
+    if account == AVAILABLE:
+        expires_at = expiry_of(program.points, at)
+        open_lot(book, transfer, expires_at)
+        book.announce(transfer, PointsEarned, expires_at=expires_at, **told)
+    else:
+        due = award.due_at if award.state == PENDING else None
+        book.announce(transfer, PointsPending, available_at=due, **told)
+
+
+def activate(book: Book, award: Award, program: LedgerProgram) -> None:
+    """What is pending becomes available, as a whole, at the moment it was due; the expiry clock starts."""
+    assert award.state == PENDING, f"{award.award_id} is {award.state}"
+    assert award.due_at is not None, f"{award.award_id} has no due moment"
+    book.put_award(replace(award, state=AVAILABLE, due_at=None))
+    if not award.held_points:
+        return
+    key, at = (award.program_id, award.member_id), award.due_at
+    transfer = book.post(
+        key,
+        award.asset,
+        "activation",
+        PENDING,
+        AVAILABLE,
+        award.held_points,
+        cause=award.cause,
+        at=at,
+        award_id=award.award_id,
+        order_id=award.order_id,
+    )
+    expires_at = expiry_of(program.points, at)
+    open_lot(book, transfer, expires_at)
+    held = award.held_points if award.order_id else None
+    book.announce(transfer, PointsEarned, kind=award.kind, order_points=held, expires_at=expires_at)
+
+
+def cancel(book: Book, award: Award) -> None:
+    """The deadline passed and nothing was fulfilled: what waited goes back, as a whole."""
+    assert award.state == "waiting", f"{award.award_id} is {award.state}"
+    assert award.due_at is not None, f"{award.award_id} has no due moment"
+    held = award.held_points
+    book.put_award(replace(award, state="cancelled", due_at=None, reversed=award.points))
+    if not held:
+        return
+    transfer = book.post(
+        (award.program_id, award.member_id),
+        award.asset,
+        "deadline",
+        PENDING,
+        REVERSED,
+        held,
+        cause=award.cause,
+        at=award.due_at,
+        award_id=award.award_id,
+        order_id=award.order_id,
+    )
+    reason = "no fulfilment before the deadline"
+    book.announce(
+        transfer,
+        PointsReversed,
+        kind=award.kind,
+        order_points=0 if award.order_id else None,
+        taken_from_pending=held,
+        reason=reason,
+    )
+
+
+def explanation(facts: Facts, earned: Earned, frozen: Frozen) -> dict[str, Any]:
+    """What is stored with an award: enough to explain it, and to reckon it again for a refund."""
+    stored: dict[str, Any] = {
+        "rules": [[answer.rule, str(answer.points)] for answer in earned.answers if answer.why_not is None],
+        "lines": list(earned.by_line),
+        "bonus": earned.bonus,
+    }
+    if frozen.earn_times != 1:
+        stored["earn_times"] = str(frozen.earn_times)
+    if frozen.room:
+        stored["room"] = {rule: str(points) for rule, points in frozen.room.items()}
+    if facts.nth_order is not None:
+        stored["nth_order"] = facts.nth_order
+    if facts.level is not None:
+        stored["level"] = facts.level
+    return stored
+
+
+def frozen_of(breakdown: Mapping[str, Any]) -> Frozen:
+    """The frozen part of a stored explanation."""
+    room = {rule: Fraction(points) for rule, points in breakdown.get("room", {}).items()}
+    return Frozen(Fraction(breakdown.get("earn_times", "1")), room)

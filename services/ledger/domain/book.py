@@ -1,0 +1,359 @@
+"""The book of a batch: the members' rows in memory, and `post`, the only way a point moves.
+
+A transfer moves a positive amount from one account to another, so the sum over all accounts of a program and asset is
+always 0. What a newcomer would get wrong: a mistake is answered with a further transfer. No function here changes or
+removes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from services.ledger.domain.program import LedgerProgram
+from shared.cloudevents import derived_id
+from shared.events import Balance as BalanceAfter
+from shared.events import Event, OrderPaid, OrderRefunded, event_type
+from shared.programs import Versions, unknown
+from shared.rows import Entries, Journal, Rows
+
+MemberKey = tuple[str, str]
+"""Program and member: the group of every row."""
+
+SOURCE = "habitue/ledger"
+POINTS = "points"
+
+PENDING, AVAILABLE, HELD = "pending", "available", "held"
+ISSUED, REDEEMED, EXPIRED, REVERSED = "issued", "redeemed", "expired", "reversed"
+MEMBER_ACCOUNTS = frozenset({PENDING, AVAILABLE, HELD})
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A level that a member held from `since` on, and by what it multiplies what an order earns."""
+
+    since: datetime
+    name: str
+    earn_times: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One member. Nothing of theirs falls due before `next_due`, which may be too early but never too late."""
+
+    program_id: str
+    member_id: str
+    joined_at: datetime | None = None
+    levels: tuple[Level, ...] = ()
+    next_due: datetime | None = None
+    erased_at: datetime | None = None
+
+    def level_before(self, time: datetime) -> Level | None:
+        """The level held just before `time`, None for none."""
+        held = None
+        for level in self.levels:
+            if level.since < time:
+                held = level
+        return held
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a member has of one asset, and the number of their last transfer in it."""
+
+    program_id: str
+    member_id: str
+    asset: str
+    pending: int = 0
+    available: int = 0
+    held: int = 0
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One entry of the book, with the member's balances after it."""
+
+    program_id: str
+    member_id: str
+    asset: str
+    version: int
+    kind: str
+    from_account: str
+    to_account: str
+    amount: int
+    award_id: str | None
+    order_id: str | None
+    hold_id: str | None
+    cause: str
+    happened_at: datetime
+    pending: int
+    available: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """What is known of an order. `paid` is None while a refund or a fulfilment waits for the order itself."""
+
+    program_id: str
+    member_id: str
+    order_id: str
+    paid: OrderPaid | None = None
+    paid_at: datetime | None = None
+    program_version: int | None = None
+    fulfilled_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    refunds: tuple[OrderRefunded, ...] = ()
+    removed_lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """What one event earned one member.
+
+    `points` were awarded, `reversed` of them taken back, `written_off` of those without a transfer (they had expired
+    unused, or the program bears them). `due_at` is when a waiting award is cancelled, or a pending one activated.
+    """
+
+    program_id: str
+    member_id: str
+    award_id: str
+    asset: str
+    kind: str
+    order_id: str | None
+    cause: str
+    happened_at: datetime
+    program_version: int
+    points: int
+    state: str
+    breakdown: Mapping[str, Any]
+    reversed: int = 0
+    written_off: int = 0
+    due_at: datetime | None = None
+
+    @property
+    def held_points(self) -> int:
+        """What the order (or event) holds now: awarded less reversed."""
+        return self.points - self.reversed
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Points that became available together, and when what remains of them expires."""
+
+    program_id: str
+    member_id: str
+    asset: str
+    lot_no: int
+    award_id: str | None
+    order_id: str | None
+    opened_at: datetime
+    expires_at: datetime | None
+    amount: int
+    remaining: int
+    expired: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """So many points out of one lot."""
+
+    lot_no: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Points set aside for a checkout, with the lots they were drawn from, in the order of drawing."""
+
+    program_id: str
+    member_id: str
+    hold_id: str
+    asset: str
+    points: int
+    state: str
+    held_at: datetime
+    held_until: datetime
+    draws: tuple[Draw, ...]
+    captured: int = 0
+    order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much of a rule's cap a member has used in one bucket; points are exact."""
+
+    program_id: str
+    member_id: str
+    rule: str
+    bucket: str
+    times: int = 0
+    points: Fraction = Fraction(0)
+
+
+@dataclass(slots=True)
+class Book:
+    """All rows of a batch. `detailed` are the members whose open awards, lots and holds are all in memory."""
+
+    programs: Mapping[str, Versions[LedgerProgram]]
+    journal: Journal = field(default_factory=Journal)
+    members: Rows[MemberKey, str, Member] = field(init=False)
+    balances: Rows[MemberKey, str, Balance] = field(init=False)
+    purchases: Rows[MemberKey, str, Purchase] = field(init=False)
+    awards: Rows[MemberKey, str, Award] = field(init=False)
+    lots: Rows[MemberKey, tuple[str, int], Lot] = field(init=False)
+    holds: Rows[MemberKey, str, Hold] = field(init=False)
+    usage: Rows[MemberKey, tuple[str, str], Usage] = field(init=False)
+    transfers: Entries[Transfer] = field(init=False)
+    outgoing: Entries[Event[Any]] = field(init=False)
+    order_counts: dict[MemberKey, int] = field(default_factory=dict)
+    detailed: set[MemberKey] = field(default_factory=set)
+    stored_due: dict[MemberKey, datetime | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("members", "balances", "purchases", "awards", "lots", "holds", "usage"):
+            setattr(self, name, Rows(self.journal))
+        self.transfers = Entries(self.journal)
+        self.outgoing = Entries(self.journal)
+
+    def versions_of(self, program_id: str) -> Versions[LedgerProgram]:
+        """The versions of a program.
+
+        Raises:
+            UnknownProgram: nobody applied it.
+        """
+        versions = self.programs.get(program_id)
+        if versions is None:
+            raise unknown(program_id)
+        return versions
+
+    def member(self, key: MemberKey) -> Member:
+        """The member's row; the store has made sure that it is there."""
+        member = self.members.get(key, "")
+        assert member is not None, f"member {key} was not loaded"
+        return member
+
+    def balance(self, key: MemberKey, asset: str) -> Balance:
+        """What the member has of the asset; zeros at first."""
+        return self.balances.get(key, asset) or Balance(*key, asset)
+
+    def put_award(self, award: Award) -> None:
+        """Put an award in its place."""
+        self.awards.put((award.program_id, award.member_id), award.award_id, award)
+
+    def put_lot(self, lot: Lot) -> None:
+        """Put a lot in its place."""
+        self.lots.put((lot.program_id, lot.member_id), (lot.asset, lot.lot_no), lot)
+
+    def put_purchase(self, purchase: Purchase) -> None:
+        """Put a purchase in its place."""
+        self.purchases.put((purchase.program_id, purchase.member_id), purchase.order_id, purchase)
+
+    def put_hold(self, hold: Hold) -> None:
+        """Put a hold in its place."""
+        self.holds.put((hold.program_id, hold.member_id), hold.hold_id, hold)
+
+    def removed_reviews_hold(self, key: MemberKey, review_id: str) -> bool:
+        """Whether the removal of this review came before the review."""
+        return self.awards.get(key, f"removed:{review_id}") is not None
+
+    def remember_removed_review(self, key: MemberKey, review_id: str, at: datetime) -> None:
+        """Keep an empty award in the place of a review that is removed before it came."""
+        version = self.versions_of(key[0]).at(at).number
+        self.put_award(
+            Award(
+                *key,
+                f"removed:{review_id}",
+                POINTS,
+                "award",
+                None,
+                review_id,
+                at,
+                version,
+                0,
+                "cancelled",
+                {},
+            )
+        )
+
+    def schedule(self, key: MemberKey, due_at: datetime | None) -> None:
+        """See to it that the member is looked at when something falls due."""
+        member = self.member(key)
+        if due_at is not None and (member.next_due is None or due_at < member.next_due):
+            self.members.put(key, "", replace(member, next_due=due_at))
+
+    def post(
+        self,
+        key: MemberKey,
+        asset: str,
+        kind: str,
+        from_account: str,
+        to_account: str,
+        amount: int,
+        *,
+        cause: str,
+        at: datetime,
+        award_id: str | None = None,
+        order_id: str | None = None,
+        hold_id: str | None = None,
+    ) -> Transfer:
+        """Move `amount` (above 0) between two accounts; the entry, with the balances after it."""
+        assert amount > 0, f"a transfer moves something: {kind} {amount}"
+        before = self.balance(key, asset)
+        moved = {PENDING: before.pending, AVAILABLE: before.available, HELD: before.held}
+        if from_account in MEMBER_ACCOUNTS:
+            moved[from_account] -= amount
+        if to_account in MEMBER_ACCOUNTS:
+            moved[to_account] += amount
+        after = Balance(*key, asset, moved[PENDING], moved[AVAILABLE], moved[HELD], before.version + 1)
+        assert after.pending >= 0, f"{kind} leaves {after}"
+        assert after.held >= 0, f"{kind} leaves {after}"
+        transfer = Transfer(
+            *key,
+            asset,
+            after.version,
+            kind,
+            from_account,
+            to_account,
+            amount,
+            award_id,
+            order_id,
+            hold_id,
+            cause,
+            at,
+            after.pending,
+            after.available,
+            after.held,
+        )
+        self.balances.put(key, asset, after)
+        self.transfers.append(transfer)
+        return transfer
+
+    def announce(self, transfer: Transfer, data: type[Any], **more: Any) -> None:
+        """Tell the world of a transfer; its id is derived from it, so that telling twice is telling once."""
+        self.outgoing.append(
+            Event(
+                id=derived_id(
+                    "ledger", transfer.program_id, transfer.member_id, transfer.asset, str(transfer.version)
+                ),
+                source=SOURCE,
+                type=event_type(data),
+                program_id=transfer.program_id,
+                time=transfer.happened_at,
+                data=data(
+                    member_id=transfer.member_id,
+                    cause=transfer.cause,
+                    asset=transfer.asset,
+                    points=transfer.amount,
+                    balance=BalanceAfter(
+                        pending=transfer.pending, available=transfer.available, held=transfer.held
+                    ),
+                    order_id=transfer.order_id,
+                    **more,
+                ),
+            )
+        )

@@ -1,0 +1,157 @@
+"""What events other than orders earn: signing up, sharing, reviewing, any activity.
+
+Example: `review: 20 points, limit: 1 per product`: the second review of a product earns nothing, and says so; where the
+first is removed, its 20 points are taken back and the product is free again.
+
+What a newcomer would get wrong: an event that no rule rewards still leaves an award of 0 points where a rule was asked,
+so that "why did I get nothing?" has an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from services.ledger.domain import caps
+from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
+from services.ledger.domain.book import POINTS, Award, Book, MemberKey
+from services.ledger.domain.conditions import Facts
+from services.ledger.domain.earning import NOT_FROZEN, Earned, earn
+from services.ledger.domain.program import LedgerProgram, Rule
+from services.ledger.domain.refunds import hold_target
+from shared.events import (
+    ActivityRecorded,
+    ContentShared,
+    Event,
+    Grant,
+    ReviewPublished,
+)
+
+SIGNED_UP, SHARED, REVIEWED = "customer.signed_up", "content.shared", "review.published"
+
+
+def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purchase: bool = False) -> None:
+    """The event earns what the rules of its time give, within their caps."""
+    version = book.versions_of(event.program_id).at(event.time)
+    program = version.rules
+    level = book.member(key).level_before(event.time)
+    facts = facts_of(event, program, level=level.name if level else None, verified_purchase=verified_purchase)
+    rules = program.rules_for(facts.trigger)
+    for first in earn(program, facts):
+        room = caps.room_for(book, key, rules, facts, first)
+        frozen = replace(NOT_FROZEN, room=room)
+        earned = _of_asset(earn(program, facts, frozen), first.asset) if room else first
+        caps.use(book, key, rules, facts, earned)
+        grant(
+            book,
+            key,
+            program,
+            Origin(award_id_of(event, earned.asset), event.id, event.time, version.number),
+            earned,
+            breakdown=explanation(facts, earned, frozen) | _why(rules, facts, earned),
+            state=state_of(program.wait_for(facts.trigger), event.time, None, program),
+        )
+
+
+def take_back_review(event: Event[Any], book: Book, key: MemberKey) -> bool:
+    """A removed review gives back what it earned, and frees its product; False where it is not known (yet)."""
+    found = False
+    for award in list(book.awards.of(key).values()):
+        if award.award_id.startswith(f"review:{event.data.review_id}:"):
+            found = True
+            program = book.versions_of(key[0]).at(event.time).rules
+            for rule, bucket in award.breakdown.get("subjects", []):
+                caps.free(book, key, rule, bucket)
+            hold_target(book, award, program, 0, cause=event.id, at=event.time)
+    return found
+
+
+def pay_grants(
+    book: Book, key: MemberKey, grants: tuple[Grant, ...], *, kind: str, name: str, cause: str, at: datetime
+) -> None:
+    """Pay the points that another service promised: the reward of a referral, the entry reward of a level."""
+    version = book.versions_of(key[0]).at(at)
+    for number, each in enumerate(grants):
+        award_id = f"{name}:{number}"
+        if not each.points or book.awards.get(key, award_id) is not None:
+            continue
+        award = Award(
+            *key,
+            award_id,
+            each.asset or POINTS,
+            kind,
+            None,
+            cause,
+            at,
+            version.number,
+            each.points,
+            "available",
+            {"rules": [[name, str(each.points)]]},
+        )
+        book.put_award(award)
+        credit(book, award, version.rules, each.points, kind=kind, cause=cause, at=at)
+
+
+def take_back_grants(book: Book, key: MemberKey, name: str, *, cause: str, at: datetime) -> None:
+    """Take back what was paid under this name, by the program's policy for reversals."""
+    program = book.versions_of(key[0]).at(at).rules
+    for award in list(book.awards.of(key).values()):
+        if award.award_id.startswith(f"{name}:"):
+            hold_target(book, award, program, 0, cause=cause, at=at)
+
+
+def award_id_of(event: Event[Any], asset: str) -> str:
+    """A review's award is found again by the review's id; the others by their event."""
+    if isinstance(event.data, ReviewPublished):
+        return f"review:{event.data.review_id}:{asset}"
+    return f"event:{event.source}:{event.id}:{asset}"
+
+
+def trigger_of(event: Event[Any]) -> str:
+    """What a rule's `on` names: the event type, or the name of the activity."""
+    if isinstance(event.data, ActivityRecorded):
+        return event.data.activity
+    return event.type.rpartition(".v")[0]
+
+
+def facts_of(
+    event: Event[Any], program: LedgerProgram, *, level: str | None = None, verified_purchase: bool = False
+) -> Facts:
+    """What conditions may look at in this event."""
+    facts = Facts(
+        trigger=trigger_of(event), at=event.time.astimezone(program.zone), level=level, subject=event.id
+    )
+    match event.data:
+        case ReviewPublished() as review:
+            length = (
+                review.text_length if review.text_length is not None else len((review.text or "").strip())
+            )
+            word = review.verified_purchase
+            return replace(
+                facts,
+                product_id=review.product_id,
+                verified_purchase=verified_purchase if word is None else word,
+                text_length=length,
+                photo=review.photo,
+                video=review.video,
+            )
+        case ContentShared() as share:
+            return replace(facts, network=share.network)
+        case ActivityRecorded() as activity:
+            return replace(facts, subject=activity.subject)
+    return facts
+
+
+def _why(rules: tuple[Rule, ...], facts: Facts, earned: Earned) -> dict[str, Any]:
+    """Why rules did not match, and which subjects were used up: orders can reckon this anew, deeds cannot."""
+    why = [[answer.rule, answer.why_not] for answer in earned.answers if answer.why_not is not None]
+    given = {answer.rule for answer in earned.answers if answer.points}
+    subjects = [
+        [rule.name, caps.bucket_of(cap, facts)] for rule in rules if rule.name in given for cap in rule.caps
+    ]
+    return {"why_not": why, "subjects": [pair for pair in subjects if "product=" in pair[1]]}
+
+
+def _of_asset(earned: tuple[Earned, ...], asset: str) -> Earned:
+    return next(each for each in earned if each.asset == asset)

@@ -1,0 +1,43 @@
+"""Erasure: a member is forgotten, and the books stay balanced.
+
+Example: 40 pending, 100 available, 20 held: the hold is released, then 40 and 120 go to `expired`; the member's
+balances are 0, and later events of that person book nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from services.ledger.domain.book import AVAILABLE, EXPIRED, PENDING, Book, MemberKey
+from services.ledger.domain.holds import OPEN, release
+from services.ledger.domain.lots import open_lots
+from shared.events import PointsExpired
+
+
+def erase(book: Book, key: MemberKey, *, cause: str, at: datetime) -> None:
+    """Release what is held, let what is left expire, and remember that there is nothing to book any more."""
+    for hold in list(book.holds.of(key).values()):
+        if hold.state == OPEN:
+            release(book, key, hold.hold_id, cause=cause, at=at)
+    for award in list(book.awards.of(key).values()):
+        if award.due_at is not None:
+            book.put_award(replace(award, state="cancelled", due_at=None, reversed=award.points))
+    for asset in list(book.balances.of(key)):
+        _empty(book, key, asset, cause=cause, at=at)
+    book.members.put(
+        key, "", replace(book.member(key), erased_at=at, next_due=None, levels=(), joined_at=None)
+    )
+
+
+def _empty(book: Book, key: MemberKey, asset: str, *, cause: str, at: datetime) -> None:
+    for lot in open_lots(book, key, asset):
+        book.put_lot(replace(lot, remaining=0, expired=lot.expired + lot.remaining))
+    for account in (PENDING, AVAILABLE):
+        balance = book.balance(key, asset)
+        left = balance.pending if account == PENDING else balance.available
+        if left > 0:
+            transfer = book.post(key, asset, "erasure", account, EXPIRED, left, cause=cause, at=at)
+            book.announce(transfer, PointsExpired, kind="erasure")
+        elif left < 0:
+            book.post(key, asset, "erasure", EXPIRED, account, -left, cause=cause, at=at)

@@ -1,0 +1,114 @@
+"""What a batch of events touches, so that the store can bring all of it in a few queries.
+
+What a newcomer would get wrong: a row that is not named here is not in memory, and a rule would take it for one that
+does not exist. So each handler's needs stand here, next to those of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.ledger.domain.book import MemberKey
+from services.ledger.domain.caps import bucket_of
+from services.ledger.domain.conditions import Facts
+from services.ledger.domain.deeds import award_id_of, facts_of, trigger_of
+from services.ledger.domain.orders import PAID
+from services.ledger.domain.program import LedgerProgram
+from shared.events import (
+    CustomerDeleted,
+    Event,
+    Grant,
+    OrderCancelled,
+    OrderFulfilled,
+    OrderPaid,
+    OrderRefunded,
+    ReferralApproved,
+    ReferralVoided,
+    ReviewPublished,
+    ReviewRemoved,
+    TierRaised,
+)
+from shared.programs import Versions
+
+TAKES_BACK = (OrderRefunded, OrderCancelled, ReviewRemoved, ReferralVoided, CustomerDeleted)
+
+
+@dataclass(slots=True)
+class Needs:
+    """Keys of rows, by kind.
+
+    `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
+    their purchases, `counted` the number of their paid orders.
+    """
+
+    members: dict[MemberKey, datetime] = field(default_factory=dict)
+    detailed: set[MemberKey] = field(default_factory=set)
+    shoppers: set[MemberKey] = field(default_factory=set)
+    counted: set[MemberKey] = field(default_factory=set)
+    orders: set[tuple[MemberKey, str]] = field(default_factory=set)
+    awards: set[tuple[MemberKey, str]] = field(default_factory=set)
+    usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
+
+    def member(self, key: MemberKey, until: datetime) -> None:
+        """This member, settled up to `until`."""
+        known = self.members.get(key)
+        if known is None or known < until:
+            self.members[key] = until
+
+
+def needs_of(events: Sequence[Event[Any]], programs: Mapping[str, Versions[LedgerProgram]]) -> Needs:
+    """What these events touch; events of unknown programs and of guests touch nothing."""
+    needs = Needs()
+    for event in events:
+        versions = programs.get(event.program_id)
+        if versions is not None and event.member_id is not None:
+            _add(needs, event, (event.program_id, event.member_id), versions.at(event.time).rules)
+    return needs
+
+
+def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
+    data = event.data
+    needs.member(key, event.time)
+    if isinstance(data, TAKES_BACK):
+        needs.detailed.add(key)
+    match data:
+        case OrderPaid():
+            needs.orders.add((key, data.order_id))
+            _add_caps(needs, key, program, Facts(trigger=PAID, at=event.time.astimezone(program.zone)))
+            if program.counts_orders:
+                needs.counted.add(key)
+            if data.hold_id is not None:
+                needs.detailed.add(key)
+        case OrderRefunded() | OrderCancelled() | OrderFulfilled():
+            needs.orders.add((key, data.order_id))
+        case ReviewRemoved():
+            needs.awards.update((key, f"review:{data.review_id}:{asset}") for asset in program.assets)
+        case ReferralApproved() | ReferralVoided():
+            _add_grants(needs, key, f"referral:{data.referral_id}:{data.role}", data.rewards)
+        case TierRaised():
+            _add_grants(needs, key, f"entry:{data.ladder}:{data.level}:{event.id}", data.rewards)
+        case _:
+            _add_deed(needs, event, key, program)
+
+
+def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
+    if program.rules_for(trigger_of(event)):
+        _add_caps(needs, key, program, facts_of(event, program))
+        needs.awards.update((key, award_id_of(event, asset)) for asset in program.assets)
+    if isinstance(event.data, ReviewPublished):
+        needs.awards.add((key, f"removed:{event.data.review_id}"))
+        if event.data.verified_purchase is None:
+            needs.shoppers.add(key)
+
+
+def _add_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
+    for rule in program.rules_for(facts.trigger):
+        for cap in rule.caps:
+            needs.usage.add((key, rule.name, bucket_of(cap, facts)))
+
+
+def _add_grants(needs: Needs, key: MemberKey, name: str, grants: tuple[Grant, ...]) -> None:
+    needs.awards.update((key, f"{name}:{number}") for number in range(len(grants)))

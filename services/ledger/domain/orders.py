@@ -1,0 +1,220 @@
+"""What a paid order earns, and what it holds after an edit, refunds or a cancellation.
+
+By target, never by delta: `points to hold = min(award, f(what the customer keeps))`, under the rules stored with the
+award; the transfer is the difference to what the order holds now. Hence the result does not depend on the order of
+arrival, a full refund ends at exactly 0, and editing a rule later changes no old order.
+
+Worked example, continued from `earning`: the cup comes back (36.92): kept 23.08 of tea, below 60.00, so no bonus:
+floor(23.08 x 2) = 46, so 133 - 46 = 87 are taken. Then the tea: 0 kept, 46 taken. In the other order: tea back,
+36 kept, 97 taken; then 36. Both end at 0.
+
+What a newcomer would get wrong: a refund that overtakes its order is kept on the purchase's row. When the order comes,
+it is awarded less what its refunds already took back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from services.ledger.domain import caps
+from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
+from services.ledger.domain.book import POINTS, Award, Book, Member, MemberKey, Purchase
+from services.ledger.domain.conditions import Facts
+from services.ledger.domain.earning import Earned, Frozen, earn
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.refunds import hold_target
+from shared.errors import ServiceError
+from shared.events import Event, OrderPaid
+from shared.orders import Kept, Order, kept, nothing_kept, order_of, refund_of
+
+PAID = "order.paid"
+
+
+def award_id_of(order_id: str, asset: str) -> str:
+    """The id of what an order earned in one asset."""
+    return f"order:{order_id}:{asset}"
+
+
+def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
+    """A paid order earns, unless refunds that overtook it already took everything back."""
+    version = book.versions_of(event.program_id).at(event.time)
+    program, paid = version.rules, event.data
+    before = book.purchases.get(key, paid.order_id)
+    if before is not None and before.paid is not None:
+        edit_order(event, book, key, before)
+        return
+    purchase = replace(
+        before or Purchase(*key, paid.order_id), paid=paid, paid_at=event.time, program_version=version.number
+    )
+    order = order_of(paid, program.currency)
+    nth = book.order_counts.get(key, 0) + 1
+    book.order_counts[key] = nth
+    facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
+    book.put_purchase(purchase)
+    left = kept_of(purchase, order)
+    for first in earn(program, facts, frozen):
+        earned, allowed = _within_caps(book, key, program, facts, frozen, first)
+        caps.use(book, key, program.rules_for(PAID), facts, earned)
+        holding = (
+            None if left is None else _target(program, facts, allowed, earned.points, earned.asset, left)
+        )
+        grant(
+            book,
+            key,
+            program,
+            Origin(
+                award_id_of(order.id, earned.asset), event.id, event.time, version.number, AWARD, order.id
+            ),
+            earned,
+            breakdown=explanation(facts, earned, allowed),
+            state=state_of(program.wait_for(PAID), event.time, purchase.fulfilled_at, program),
+            holding=holding,
+        )
+
+
+def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purchase) -> None:
+    """The shop edited a paid order: it moves to the target of its new lines, under the version of the first."""
+    assert before.paid is not None and before.paid_at is not None  # noqa: PT018 - both or neither
+    program = book.versions_of(event.program_id).numbered(before.program_version or 1).rules
+    listed = {line.id for line in order_of(event.data, program.currency).lines}
+    gone = {line.id for line in order_of(before.paid, program.currency).lines} - listed
+    purchase = replace(before, paid=event.data, removed_lines=tuple(sorted({*before.removed_lines, *gone})))
+    new = order_of(event.data, program.currency, purchase.removed_lines)
+    book.put_purchase(purchase)
+    left = kept_of(purchase, new)
+    for award in _awards_of(book, key, purchase.order_id):
+        facts = facts_of(program, purchase, new, award.breakdown)
+        frozen = frozen_of(award.breakdown)
+        earned = _of_asset(earn(program, facts, frozen), award.asset)
+        target = (
+            earned.points
+            if left is None
+            else _target(program, facts, frozen, earned.points, earned.asset, left)
+        )
+        edited = replace(
+            award,
+            points=earned.points,
+            reversed=earned.points - award.held_points,
+            breakdown=explanation(facts, earned, frozen),
+        )
+        hold_target(book, edited, program, target, cause=event.id, at=event.time)
+
+
+def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
+    """Move what an order holds to what the customer keeps of it now.
+
+    Refund policies are those of the refund's time, the rules those of the award.
+    """
+    if purchase.paid is None:
+        return
+    versions = book.versions_of(key[0])
+    program = versions.numbered(purchase.program_version or 1).rules
+    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
+    left = kept_of(purchase, order)
+    assert left is not None, "a refund leaves less than everything"
+    for award in _awards_of(book, key, purchase.order_id):
+        facts = facts_of(program, purchase, order, award.breakdown)
+        frozen = frozen_of(award.breakdown)
+        target = _target(program, facts, frozen, award.points, award.asset, left)
+        hold_target(book, award, versions.at(at).rules, target, cause=cause, at=at)
+
+
+def fulfil(book: Book, key: MemberKey, purchase: Purchase, at: datetime) -> None:
+    """The first fulfilment starts the wait of awards that waited for it."""
+    for award in _awards_of(book, key, purchase.order_id):
+        if award.state == "waiting":
+            program = book.versions_of(key[0]).numbered(award.program_version).rules
+            _, due_at = state_of(program.wait_for(PAID), award.happened_at, at, program)
+            book.put_award(replace(award, state="pending", due_at=due_at))
+            book.schedule(key, due_at)
+
+
+def bought(book: Book, key: MemberKey, product_id: str) -> bool:
+    """Whether one of the member's own orders had this product."""
+    return any(
+        line.product_id == product_id
+        for purchase in book.purchases.of(key).values()
+        if purchase.paid is not None
+        for line in purchase.paid.lines
+    )
+
+
+def kept_of(purchase: Purchase, order: Order) -> Kept | None:
+    """What is kept after the refunds known so far; None where nothing came back.
+
+    A refund that waited for its order and then does not fit it (a line that the order never had) counts nothing.
+    """
+    if purchase.cancelled_at is not None:
+        return nothing_kept(order)
+    fitting = []
+    for refunded in purchase.refunds:
+        try:
+            fitting.append(refund_of(refunded, order))
+        except ServiceError:
+            continue
+    return kept(order, fitting) if fitting else None
+
+
+def facts_of(program: LedgerProgram, purchase: Purchase, order: Order, breakdown: Mapping[str, Any]) -> Facts:
+    """The facts of an order as they were when it was decided."""
+    assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
+    paid = purchase.paid
+    return Facts(
+        trigger=PAID,
+        at=purchase.paid_at.astimezone(program.zone),
+        order=order,
+        nth_order=breakdown.get("nth_order"),
+        level=breakdown.get("level"),
+        channel=paid.channel,
+        payment_method=paid.payment_method,
+        card_partner=paid.card_partner,
+    )
+
+
+def _facts(
+    program: LedgerProgram, paid: OrderPaid, order: Order, at: datetime, member: Member, nth: int
+) -> tuple[Facts, Frozen]:
+    level = member.level_before(at)
+    facts = Facts(
+        trigger=PAID,
+        at=at.astimezone(program.zone),
+        order=order,
+        nth_order=nth if program.counts_orders else None,
+        level=level.name if level else None,
+        channel=paid.channel,
+        payment_method=paid.payment_method,
+        card_partner=paid.card_partner,
+    )
+    return facts, Frozen(Fraction(level.earn_times)) if level else Frozen()
+
+
+def _within_caps(
+    book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, frozen: Frozen, earned: Earned
+) -> tuple[Earned, Frozen]:
+    """The award again, bounded by the room that its rules' caps leave."""
+    room = caps.room_for(book, key, program.rules_for(PAID), facts, earned)
+    if not room:
+        return earned, frozen
+    bounded = replace(frozen, room=room)
+    return _of_asset(earn(program, facts, bounded), earned.asset), bounded
+
+
+def _target(program: LedgerProgram, facts: Facts, frozen: Frozen, points: int, asset: str, left: Kept) -> int:
+    """What an award of `points` may hold where this much is kept; nothing kept, nothing held."""
+    if not any(left.shares):
+        return 0
+    return min(points, _of_asset(earn(program, replace(facts, kept=left), frozen), asset).points)
+
+
+def _awards_of(book: Book, key: MemberKey, order_id: str) -> list[Award]:
+    return [
+        award for award in book.awards.of(key).values() if award.order_id == order_id and award.kind == AWARD
+    ]
+
+
+def _of_asset(earned: tuple[Earned, ...], asset: str = POINTS) -> Earned:
+    return next(each for each in earned if each.asset == asset)

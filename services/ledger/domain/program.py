@@ -1,0 +1,172 @@
+"""The merchant's program as values: rules, waits, expiry, checkout; `services.ledger.program` reads them from the file.
+
+What a newcomer would get wrong: all points are exact fractions (1 point per 1.00 EUR is 1/100 a minor unit), rounded
+once, at the end of an award.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from fractions import Fraction
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from services.ledger.domain.conditions import Condition, LineCondition
+from shared.calendar import Period
+from shared.money import Rounding
+from shared.orders import ITEMS, Basis
+
+LARGEST_MULTIPLIER = Fraction(10)
+
+
+class Effect(Enum):
+    """What a rule gives."""
+
+    PER_AMOUNT = "per_amount"  # base: points for each so much money of a line
+    PER_ITEM = "per_item"  # base: points for each item
+    TIMES = "times"  # multiplier of the base
+    FIXED = "fixed"  # bonus for the order or event
+    BONUS_PER_AMOUNT = "bonus_per_amount"  # bonus that no multiplier touches
+
+
+BASE_EFFECTS = frozenset({Effect.PER_AMOUNT, Effect.PER_ITEM})
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """How often (`times`) or how much (`points`) a rule may give one member in one bucket.
+
+    `by` names what makes the bucket: periods (`day`, `week`, `month`, `year`), subjects of the event (`product`,
+    `network`, `subject`), or nothing for a lifetime. `rejects` refuses the whole contribution where only a part has
+    room; otherwise it shrinks.
+    """
+
+    times: int | None = None
+    points: Fraction | None = None
+    by: tuple[str, ...] = ()
+    rejects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One earning rule; its name appears in explanations and reports.
+
+    `rate` is the points of one step (a unit of money, an item), the factor of a multiplier, or the fixed points of
+    a bonus. `per_minor` is what one minor unit gives, by currency: a currency that is not in it does not match.
+    """
+
+    name: str
+    trigger: str
+    effect: Effect
+    rate: Fraction
+    asset: str = "points"
+    per_minor: Mapping[str, Fraction] = field(default_factory=dict)
+    whole_units: bool = False
+    basis: Basis = ITEMS
+    conditions: tuple[Condition, ...] = ()
+    line_conditions: tuple[LineCondition, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    priority: int = 0
+    stackable: bool = True
+    valid_from: datetime | None = None
+    valid_until: datetime | None = None
+
+    @property
+    def is_base(self) -> bool:
+        """True where multipliers apply to what it gives."""
+        return self.effect in BASE_EFFECTS
+
+    def rate_in(self, currency: str) -> Fraction | None:
+        """Points per minor unit of this currency (or per item), None where the rule has no unit for it."""
+        if self.effect in (Effect.PER_AMOUNT, Effect.BONUS_PER_AMOUNT):
+            return self.per_minor.get(currency)
+        return self.rate
+
+
+class After(Enum):
+    """What an award waits for."""
+
+    NOTHING = "immediate"
+    EVENT = "event"  # the event that earned it: for an order, its payment
+    FULFILMENT = "order.fulfilled"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """How long an award is pending. A wait for a fulfilment that never comes is cancelled after `deadline_days`."""
+
+    after: After = After.NOTHING
+    days: int = 0
+    deadline_days: int = 90
+
+
+class Negative(Enum):
+    """What a reversal does where it takes more than there is."""
+
+    ALLOW = "allow"
+    TO_ZERO = "to_zero"
+    PENDING_ONLY = "pending_only"
+
+
+@dataclass(frozen=True, slots=True)
+class PointsPolicy:
+    """How points of the program live and die."""
+
+    zone: ZoneInfo
+    expire_months: int | None = None
+    expiry_rounded_to: Period = Period.DAY
+    negative: Negative = Negative.ALLOW
+    rounding: Rounding = Rounding.DOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """Points as money: whole blocks of `block_points` are worth `block_minor` each."""
+
+    block_points: int
+    block_minor: int
+    currency: str
+    order_at_least_minor: int = 0
+    largest_share: Fraction = Fraction(1)
+    hold_minutes: int = 30
+
+
+@dataclass(frozen=True)  # no slots: what is derived from it is kept
+class LedgerProgram:
+    """What the ledger reads in a program file."""
+
+    currency: str
+    zone: ZoneInfo
+    points: PointsPolicy
+    rules: Mapping[str, tuple[Rule, ...]]
+    waits: Mapping[str, Wait] = field(default_factory=dict)
+    checkout: Checkout | None = None
+
+    def rules_for(self, trigger: str) -> tuple[Rule, ...]:
+        """The rules of this trigger, in the order of the file."""
+        return self.rules.get(trigger, ())
+
+    def wait_for(self, trigger: str) -> Wait:
+        """How long awards of this trigger are pending."""
+        return self.waits.get(trigger, IMMEDIATE)
+
+    @cached_property
+    def assets(self) -> tuple[str, ...]:
+        """Everything that the rules give."""
+        return tuple(dict.fromkeys(rule.asset for rules in self.rules.values() for rule in rules))
+
+    @cached_property
+    def counts_orders(self) -> bool:
+        """True where a rule asks for the how many-th order it is."""
+        return any(
+            condition.counts_orders
+            for rules in self.rules.values()
+            for rule in rules
+            for condition in rule.conditions
+        )
+
+
+IMMEDIATE = Wait()

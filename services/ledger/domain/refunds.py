@@ -1,0 +1,119 @@
+"""What an award holds moves to a target: more is given back, less is taken from where it is.
+
+Taken first from what is still pending; once available, first what expired unused counts as taken back (expiry never
+makes a refund credit points, nor a member owe), then the award's own lots, then the member's other lots in spending
+order, and only what is still missing is a deficit, by the program's policy.
+
+What a newcomer would get wrong: held points are out of reach. Where they are all that is left, the member owes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from services.ledger.domain.awards import credit
+from services.ledger.domain.book import AVAILABLE, PENDING, REVERSED, Award, Book, Lot, MemberKey
+from services.ledger.domain.lots import open_lots, remove, spending_order, take
+from services.ledger.domain.program import LedgerProgram, Negative
+from shared.events import PointsReversed
+
+
+def hold_target(
+    book: Book, award: Award, program: LedgerProgram, target: int, *, cause: str, at: datetime
+) -> None:
+    """Let the award hold `target` points from now on; the transfer is the difference to what it holds now."""
+    assert 0 <= target <= award.points, f"{award.award_id} cannot hold {target} of {award.points}"
+    missing = target - award.held_points
+    if missing > 0 and award.state != "cancelled":
+        _give_again(book, award, program, missing, cause=cause, at=at)
+    elif missing < 0 and award.state in ("pending", "waiting"):
+        _take_pending(book, award, -missing, cause=cause, at=at)
+    elif missing < 0:
+        _take_available(book, award, program, -missing, cause=cause, at=at)
+    else:
+        book.put_award(award)
+
+
+def _give_again(
+    book: Book, award: Award, program: LedgerProgram, points: int, *, cause: str, at: datetime
+) -> None:
+    """An earlier refund took too much, or the order grew: never above the award."""
+    bearable = min(award.written_off, points)
+    more = replace(award, reversed=award.reversed - points, written_off=award.written_off - bearable)
+    book.put_award(more)
+    if points > bearable:
+        book.schedule((award.program_id, award.member_id), award.due_at)
+        credit(
+            book,
+            more,
+            program,
+            points - bearable,
+            kind="correction",
+            cause=cause,
+            at=at,
+            from_account=REVERSED,
+        )
+
+
+def _take_pending(book: Book, award: Award, points: int, *, cause: str, at: datetime) -> None:
+    less = replace(award, reversed=award.reversed + points)
+    book.put_award(less)
+    _reverse(book, less, PENDING, points, cause=cause, at=at)
+
+
+def _take_available(
+    book: Book, award: Award, program: LedgerProgram, points: int, *, cause: str, at: datetime
+) -> None:
+    key = (award.program_id, award.member_id)
+    written_off = _count_expired(book, key, award, points)
+    own, others = _lots_to_take_from(book, key, award)
+    draws, missing = take(points - written_off, [*own, *others])
+    policy = program.points.negative
+    if policy is Negative.PENDING_ONLY:
+        draws, written_off, missing = [], points, 0
+    elif policy is Negative.TO_ZERO:
+        written_off, missing = written_off + missing, 0
+    less = replace(award, reversed=award.reversed + points, written_off=award.written_off + written_off)
+    book.put_award(less)
+    if points > written_off:
+        remove(book, key, award.asset, draws)
+        _reverse(book, less, AVAILABLE, points - written_off, cause=cause, at=at)
+
+
+def _count_expired(book: Book, key: MemberKey, award: Award, points: int) -> int:
+    """How much of `points` expired unused in the award's own lots and was not counted before."""
+    expired = sum(
+        lot.expired
+        for (asset, _), lot in book.lots.of(key).items()
+        if asset == award.asset and lot.award_id == award.award_id
+    )
+    return max(0, min(points, expired - award.written_off))
+
+
+def _lots_to_take_from(book: Book, key: MemberKey, award: Award) -> tuple[list[Lot], list[Lot]]:
+    lots = sorted(open_lots(book, key, award.asset), key=spending_order)
+    own = [lot for lot in lots if lot.award_id == award.award_id]
+    return own, [lot for lot in lots if lot.award_id != award.award_id]
+
+
+def _reverse(book: Book, award: Award, account: str, points: int, *, cause: str, at: datetime) -> None:
+    transfer = book.post(
+        (award.program_id, award.member_id),
+        award.asset,
+        "reversal",
+        account,
+        REVERSED,
+        points,
+        cause=cause,
+        at=at,
+        award_id=award.award_id,
+        order_id=award.order_id,
+    )
+    book.announce(
+        transfer,
+        PointsReversed,
+        kind=award.kind,
+        order_points=award.held_points if award.order_id else None,
+        taken_from_pending=points if account == PENDING else 0,
+    )

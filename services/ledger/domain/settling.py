@@ -1,0 +1,66 @@
+"""What falls due by itself: waits that end, lots that expire, holds that time out. In this order at one instant.
+
+Example: at midnight an award becomes available and an older lot expires: first the activation, then the expiry. What
+expires at T cannot be spent at T, since a command at T settles first.
+
+What a newcomer would get wrong: a due thing is booked at the moment it was due, not at the moment somebody looked. So
+an event at T is decided on a member who is settled up to T, and a job that runs late changes nothing but the delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from services.ledger.domain.awards import activate, cancel
+from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
+from services.ledger.domain.holds import OPEN, TIMED_OUT, release
+from services.ledger.domain.lots import expire
+
+Due = tuple[datetime, int, str, Award | Lot | Hold]
+ACTIVATES, EXPIRES, TIMES_OUT = 0, 1, 2
+
+
+def settle(book: Book, key: MemberKey, until: datetime) -> None:
+    """Do all that falls due for the member up to and including `until`, in order."""
+    while (next_due := book.member(key).next_due) is not None and next_due <= until:
+        due = min(_all_due(book, key), default=None, key=lambda each: each[:3])
+        if due is not None and due[0] <= until:
+            _do(book, key, due)
+        else:
+            _look_again_at(book, key, due[0] if due is not None else None)
+
+
+def _do(book: Book, key: MemberKey, due: Due) -> None:
+    at, _, _, what = due
+    match what:
+        case Award(state="pending"):
+            program = book.versions_of(key[0]).numbered(what.program_version).rules
+            activate(book, what, program)
+        case Award():
+            cancel(book, what)
+        case Lot():
+            expire(book, what, at)
+        case Hold():
+            release(book, key, what.hold_id, cause=what.hold_id, at=at, state=TIMED_OUT)
+
+
+def _all_due(book: Book, key: MemberKey) -> Iterator[Due]:
+    """Everything of the member in memory that will fall due some day."""
+    for award in book.awards.of(key).values():
+        if award.due_at is not None:
+            yield award.due_at, ACTIVATES, award.award_id, award
+    for lot in book.lots.of(key).values():
+        if lot.expires_at is not None and lot.remaining:
+            yield max(lot.expires_at, lot.opened_at), EXPIRES, f"{lot.asset}:{lot.lot_no:020}", lot
+    for hold in book.holds.of(key).values():
+        if hold.state == OPEN:
+            yield hold.held_until, TIMES_OUT, hold.hold_id, hold
+
+
+def _look_again_at(book: Book, key: MemberKey, in_memory: datetime | None) -> None:
+    """Nothing is due now: remember when something will be, also among rows that were not loaded."""
+    stored = None if key in book.detailed else book.stored_due.get(key)
+    moments = [moment for moment in (in_memory, stored) if moment is not None]
+    book.members.put(key, "", replace(book.member(key), next_due=min(moments, default=None)))

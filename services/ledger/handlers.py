@@ -1,0 +1,192 @@
+"""The Kafka door of the ledger: what each event means for the book.
+
+What a newcomer would get wrong: before anything else, what fell due for the member up to the event's time is settled
+(`_settled`). So a history that is replayed in a minute comes out as if it had been lived. A late event finds the member
+settled beyond its time: it is booked as of its time, but undoes no spend, hold or expiry that is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import Any, TypeVar
+
+from services.ledger.domain.book import Book, Level, MemberKey, Purchase
+from services.ledger.domain.deeds import award_deed, pay_grants, take_back_grants, take_back_review
+from services.ledger.domain.erasure import erase
+from services.ledger.domain.holds import capture
+from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
+from services.ledger.domain.settling import settle
+from shared.events import (
+    ActivityRecorded,
+    ContentShared,
+    CustomerDeleted,
+    CustomerSignedUp,
+    Event,
+    EventData,
+    OrderCancelled,
+    OrderFulfilled,
+    OrderPaid,
+    OrderRefunded,
+    ReferralApproved,
+    ReferralVoided,
+    ReviewPublished,
+    ReviewRemoved,
+    TierKept,
+    TierLowered,
+    TierRaised,
+)
+from shared.handlers import Handlers
+from shared.orders import order_of, refund_of
+
+on: Handlers[Book] = Handlers()
+
+D = TypeVar("D", bound=EventData)
+MemberHandler = Callable[[Event[D], Book, MemberKey], None]
+
+
+def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
+    """Only for events of a member who is not erased, and after what fell due before."""
+
+    @wraps(handler)
+    def settled(event: Event[Any], book: Book) -> None:
+        book.versions_of(event.program_id)
+        if event.member_id is None:
+            return  # an order of a guest concerns no member
+        key = (event.program_id, event.member_id)
+        if book.member(key).erased_at is None:
+            settle(book, key, event.time)
+            handler(event, book, key)
+
+    return settled
+
+
+@on(OrderPaid)
+@_settled
+def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
+    """A paid order earns, unless a refund that overtook it already took everything back; it captures its hold."""
+    award_order(event, book, key)
+    if event.data.hold_id is not None:
+        capture(
+            book,
+            key,
+            event.data.hold_id,
+            points=None,
+            cause=event.id,
+            at=event.time,
+            order_id=event.data.order_id,
+        )
+
+
+@on(OrderRefunded)
+@_settled
+def take_back_for_refund(event: Event[OrderRefunded], book: Book, key: MemberKey) -> None:
+    """The order holds what the customer keeps of it; a refund that overtook its order waits on its row."""
+    purchase = _purchase(book, key, event.data.order_id)
+    if any(known.refund_id == event.data.refund_id for known in purchase.refunds):
+        return
+    if purchase.paid is not None:
+        currency = book.versions_of(key[0]).at(event.time).rules.currency
+        refund_of(event.data, order_of(purchase.paid, currency, purchase.removed_lines))
+    purchase = replace(purchase, refunds=(*purchase.refunds, event.data))
+    book.put_purchase(purchase)
+    follow_refunds(book, key, purchase, cause=event.id, at=event.time)
+
+
+@on(OrderCancelled)
+@_settled
+def take_back_for_cancellation(event: Event[OrderCancelled], book: Book, key: MemberKey) -> None:
+    """Nothing of a cancelled order is kept."""
+    purchase = _purchase(book, key, event.data.order_id)
+    if purchase.cancelled_at is None:
+        purchase = replace(purchase, cancelled_at=event.time)
+        book.put_purchase(purchase)
+        follow_refunds(book, key, purchase, cause=event.id, at=event.time)
+
+
+@on(OrderFulfilled)
+@_settled
+def start_waiting(event: Event[OrderFulfilled], book: Book, key: MemberKey) -> None:
+    """The first fulfilment, by its time, starts the wait of an award that waits for it."""
+    purchase = _purchase(book, key, event.data.order_id)
+    if purchase.fulfilled_at is None:
+        book.put_purchase(replace(purchase, fulfilled_at=event.time))
+        fulfil(book, key, purchase, event.time)
+
+
+@on(CustomerSignedUp)
+@_settled
+def welcome(event: Event[CustomerSignedUp], book: Book, key: MemberKey) -> None:
+    """The member joined; a second sign-up of the same customer changes nothing."""
+    member = book.member(key)
+    if member.joined_at is None:
+        book.members.put(key, "", replace(member, joined_at=event.time))
+        award_deed(event, book, key)
+
+
+@on(ContentShared, ActivityRecorded)
+@_settled
+def earn_for_deed(event: Event[Any], book: Book, key: MemberKey) -> None:
+    """A share or an activity earns what its rules give, within their caps."""
+    award_deed(event, book, key)
+
+
+@on(ReviewPublished)
+@_settled
+def earn_for_review(event: Event[ReviewPublished], book: Book, key: MemberKey) -> None:
+    """A review earns, unless its removal overtook it. It is verified by the app's word, else by our own orders."""
+    if not book.removed_reviews_hold(key, event.data.review_id):
+        award_deed(event, book, key, verified_purchase=bought(book, key, event.data.product_id))
+
+
+@on(ReviewRemoved)
+@_settled
+def take_back_for_removal(event: Event[ReviewRemoved], book: Book, key: MemberKey) -> None:
+    """What the review earned is taken back; a removal that overtook its review is remembered."""
+    if not take_back_review(event, book, key):
+        book.remember_removed_review(key, event.data.review_id, event.time)
+
+
+@on(TierRaised, TierKept, TierLowered)
+@_settled
+def follow_level(event: Event[Any], book: Book, key: MemberKey) -> None:
+    """What later orders earn is multiplied by the level; the ledger pays its entry rewards."""
+    member, data = book.member(key), event.data
+    level = Level(event.time, data.level, data.earn_times)
+    if not member.levels or (member.levels[-1].name, member.levels[-1].earn_times) != (
+        level.name,
+        level.earn_times,
+    ):
+        levels = sorted((*member.levels, level), key=lambda each: each.since)
+        book.members.put(key, "", replace(member, levels=tuple(levels)))
+    if isinstance(data, TierRaised):
+        name = f"entry:{data.ladder}:{data.level}:{event.id}"
+        pay_grants(book, key, data.rewards, kind="entry_reward", name=name, cause=event.id, at=event.time)
+
+
+@on(ReferralApproved)
+@_settled
+def pay_referral(event: Event[ReferralApproved], book: Book, key: MemberKey) -> None:
+    """The ledger pays what the referral promised this side, once."""
+    name = f"referral:{event.data.referral_id}:{event.data.role}"
+    pay_grants(book, key, event.data.rewards, kind="referral", name=name, cause=event.id, at=event.time)
+
+
+@on(ReferralVoided)
+@_settled
+def take_back_referral(event: Event[ReferralVoided], book: Book, key: MemberKey) -> None:
+    """A referral that was paid and no longer counts gives back what this side got."""
+    name = f"referral:{event.data.referral_id}:{event.data.role}"
+    take_back_grants(book, key, name, cause=event.id, at=event.time)
+
+
+@on(CustomerDeleted)
+@_settled
+def forget_member(event: Event[CustomerDeleted], book: Book, key: MemberKey) -> None:
+    """Holds are released, what is left expires, and the books stay balanced."""
+    erase(book, key, cause=event.id, at=event.time)
+
+
+def _purchase(book: Book, key: MemberKey, order_id: str) -> Purchase:
+    return book.purchases.get(key, order_id) or Purchase(*key, order_id)

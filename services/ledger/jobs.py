@@ -1,0 +1,73 @@
+"""The clock door of the ledger: what falls due, the accounts of the programs, the check of the books."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from services.ledger.actions import MEMBERS_AT_ONCE, Actions
+from shared.http.idempotency import forget_answers
+from shared.jobs import Job
+from shared.service import Ports
+
+log = structlog.get_logger(__name__)
+
+FOLDED_AT_ONCE = 10_000
+WAITING_SHOWN = 20
+WAITING_DAYS = 30  # so long a refund may wait for its order before people are told
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
+    """The jobs of the ledger."""
+
+    async def settle_due() -> int:
+        """Waits that end, lots that expire, holds that time out."""
+        total = 0
+        while True:
+            async with ports.pool.acquire() as connection, connection.transaction():
+                found = await actions.settle_due(connection, ports.clock())
+            if found:
+                ports.wake_relay()
+            total += found
+            if found < MEMBERS_AT_ONCE:
+                return total
+
+    async def fold_and_check() -> int:
+        """Fold what batches moved into the accounts, then see whether the books balance."""
+        async with ports.pool.acquire() as connection:
+            folded: int = await connection.fetchval(ports.sql.fold_movements, FOLDED_AT_ONCE)
+            unbalanced = await connection.fetch(ports.sql.unbalanced)
+        ports.metrics.books_balanced.set(0 if unbalanced else 1)
+        for row in unbalanced:
+            log.error(
+                "books_unbalanced", program=row["program_id"], asset=row["asset"], amount=int(row["amount"])
+            )
+        return folded
+
+    async def report_waiting() -> int:
+        """Refunds and fulfilments whose order never came are told to people."""
+        before = ports.clock() - timedelta(days=WAITING_DAYS)
+        rows = await ports.pool.fetch(ports.sql.waiting_purchases, before, WAITING_SHOWN)
+        for row in rows:
+            log.warning(
+                "order_never_came", program=row["program_id"], member=row["member_id"], order=row["order_id"]
+            )
+        return len(rows)
+
+    async def prune() -> int:
+        """Forget events and answers that cannot come again."""
+        before = ports.clock() - timedelta(days=ports.settings.inbox_days)
+        async with ports.pool.acquire() as connection:
+            await connection.execute(ports.machinery.prune_inbox, before)
+            return await forget_answers(connection, ports.machinery, ports.clock())
+
+    return (
+        Job("settle_due", ports.settings.due_every_seconds, settle_due),
+        Job("fold_and_check", ports.settings.fold_every_seconds, fold_and_check),
+        Job("report_waiting", DAY, report_waiting),
+        Job("prune", HOUR, prune),
+    )

@@ -1,0 +1,58 @@
+"""Where the ledger is wired, and nothing else."""
+
+from __future__ import annotations
+
+
+import services.ledger
+from services.ledger import api, jobs, program, verify
+from services.ledger.actions import Actions
+from services.ledger.handlers import on
+from services.ledger.reading import Reading
+from services.ledger.settings import Settings
+from services.ledger.store import Store
+from shared.events import (
+    PointsEarned,
+    PointsExpired,
+    PointsHeld,
+    PointsPending,
+    PointsReleased,
+    PointsReversed,
+    PointsSpent,
+)
+from shared.programs import Programs
+from shared.service import Doors, Ports, Service
+
+
+def build(ports: Ports) -> Doors:
+    """The ledger's doors on these ports."""
+    programs = Programs(ports.machinery, program.parse)
+    store = Store(ports.sql)
+    actions = Actions(ports.sql, ports.machinery, store, programs)
+    return Doors(
+        handle=actions.handle,
+        jobs=jobs.jobs_of(ports, actions),
+        state={"actions": actions, "reading": Reading(ports.sql, store, programs), "programs": programs},
+    )
+
+
+SERVICE = Service(
+    name="ledger",
+    package=services.ledger,
+    version="0.1.0",
+    settings=Settings,
+    listens=on.classes,
+    announces=(
+        PointsPending,
+        PointsEarned,
+        PointsHeld,
+        PointsReleased,
+        PointsSpent,
+        PointsReversed,
+        PointsExpired,
+    ),
+    routers=(api.router,),
+    build=build,
+    verify=verify.differences,
+    parse_program=program.parse,
+    program_schema=program.schema,
+)

@@ -1,0 +1,155 @@
+"""What the ledger answers when it is asked: balances, lots, statements, and why an event earned what it earned.
+
+What a newcomer would get wrong: why the *other* rules did not match is not stored. The decision is pure and the order
+and the program's version are kept, so it is reckoned again when somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from services.ledger.domain.awards import frozen_of
+from services.ledger.domain.book import Award, MemberKey, Purchase
+from services.ledger.domain.earning import Answer, earn
+from services.ledger.domain.orders import facts_of
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.errors import UnknownDecision, UnknownMember
+from services.ledger.schemas import AwardOut, Decision, RuleAnswer
+from services.ledger.store import Store
+from shared.database import AnyConnection
+from shared.orders import order_of
+from shared.programs import Programs, Versions
+from shared.queries import Queries
+
+Moments = tuple[datetime | None, datetime | None]
+"""As of when it had happened, and as of when it was written."""
+
+
+class Reading:
+    """The questions that the ledger answers; none of them locks or changes a row."""
+
+    def __init__(self, sql: Queries, store: Store, programs: Programs[LedgerProgram]) -> None:
+        self._sql = sql
+        self._store = store
+        self._programs = programs
+
+    async def balances(
+        self, connection: AnyConnection, key: MemberKey, as_of: Moments
+    ) -> list[Mapping[str, Any]]:
+        """All balances of a member, now or as of a moment.
+
+        Raises:
+            UnknownMember: see there.
+        """
+        if as_of == (None, None):
+            rows = await connection.fetch(self._sql.load_balances, [key[0]], [key[1]])
+        else:
+            rows = await connection.fetch(self._sql.balances_as_of, *key, *as_of)
+        if not rows:
+            await self._require_member(connection, key)
+        return [dict(row) for row in rows]
+
+    async def lots(self, connection: AnyConnection, key: MemberKey) -> list[Mapping[str, Any]]:
+        """The lots that still hold something, in spending order.
+
+        Raises:
+            UnknownMember: see there.
+        """
+        rows = await connection.fetch(self._sql.open_lots, *key)
+        if not rows:
+            await self._require_member(connection, key)
+        return [dict(row) for row in rows]
+
+    async def statement(
+        self, connection: AnyConnection, key: MemberKey, asset: str, before: int, as_of: Moments, limit: int
+    ) -> list[Mapping[str, Any]]:
+        """Entries with a version below `before`, newest first.
+
+        Raises:
+            UnknownMember: see there.
+        """
+        rows = await connection.fetch(self._sql.statement, *key, asset, before, *as_of, limit)
+        if not rows:
+            await self._require_member(connection, key)
+        return [dict(row) for row in rows]
+
+    async def decision(self, connection: AnyConnection, key: MemberKey, event_id: str) -> Decision:
+        """What an event earned, and what every rule said.
+
+        Raises:
+            UnknownDecision: no rule was asked about it, or it has not arrived.
+        """
+        awards = await self._store.awards_of_cause(connection, key, event_id)
+        if not awards:
+            raise UnknownDecision(
+                f"event {event_id!r} earned member {key[1]!r} nothing, and no rule was asked"
+            )
+        versions = await self._programs.one(connection, key[0])
+        purchase = None
+        if awards[0].order_id is not None:
+            purchase = await self._store.purchase(connection, key, awards[0].order_id)
+        return Decision(
+            event_id=event_id,
+            member_id=key[1],
+            happened_at=awards[0].happened_at,
+            awards=[_explained(award, purchase, versions) for award in awards],
+        )
+
+    async def _require_member(self, connection: AnyConnection, key: MemberKey) -> None:
+        if not await connection.fetchval(self._sql.member_exists, *key):
+            raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
+
+
+def _explained(award: Award, purchase: Purchase | None, versions: Versions[LedgerProgram]) -> AwardOut:
+    breakdown = award.breakdown
+    return AwardOut(
+        award_id=award.award_id,
+        asset=award.asset,
+        points=award.points,
+        reversed=award.reversed,
+        state=award.state,
+        due_at=award.due_at,
+        program_version=award.program_version,
+        by_line=breakdown.get("lines", []),
+        bonus=breakdown.get("bonus", 0),
+        earn_times=str(breakdown.get("earn_times", "1")),
+        rules=[_rule_answer(answer) for answer in _answers(award, purchase, versions)],
+    )
+
+
+def _answers(award: Award, purchase: Purchase | None, versions: Versions[LedgerProgram]) -> list[Answer]:
+    """For an order reckoned again, for another event as it was stored."""
+    breakdown = award.breakdown
+    if purchase is None or purchase.paid is None:
+        matched = [Answer(rule, Fraction(points)) for rule, points in breakdown.get("rules", [])]
+        return matched + [Answer(rule, why_not=why) for rule, why in breakdown.get("why_not", [])]
+    program = versions.numbered(award.program_version).rules
+    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
+    facts = facts_of(program, purchase, order, breakdown)
+    for earned in earn(program, facts, frozen_of(breakdown)):
+        if earned.asset == award.asset:
+            return list(earned.answers)
+    return []
+
+
+def _rule_answer(answer: Answer) -> RuleAnswer:
+    return RuleAnswer(
+        rule=answer.rule,
+        matched=answer.why_not is None,
+        points=_decimal(answer.points),
+        why_not=answer.why_not,
+    )
+
+
+def _decimal(points: Fraction) -> str:
+    """Exact where it can be written down, else as a fraction."""
+    if points.denominator == 1:
+        return str(points.numerator)
+    millionths = points * 10**6
+    if millionths.denominator == 1:
+        whole, rest = divmod(millionths.numerator, 10**6)
+        return f"{whole}.{rest:06}".rstrip("0")
+    return str(points)

@@ -1,0 +1,156 @@
+"""The shapes of the ledger's HTTP door."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Points = Annotated[int, Field(ge=1, le=10**15)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Shape(BaseModel):
+    """Base of the shapes that are answered."""
+
+    model_config = ConfigDict(extra="ignore", from_attributes=True)
+
+
+class Wish(BaseModel):
+    """Base of the shapes that are asked for: a member that is not known is a fault, not silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class AssetBalance(Shape):
+    """What a member has of one asset."""
+
+    asset: str = Field(examples=["points"])
+    pending: int = Field(description="Awarded, and not available yet.", examples=[133])
+    available: int = Field(description="May be spent now; below 0 where the member owes.", examples=[420])
+    held: int = Field(description="Set aside for a checkout.", examples=[0])
+    version: int = Field(description="The number of the last transfer.", examples=[17])
+
+
+class Balances(Shape):
+    """All balances of a member."""
+
+    member_id: str = Field(examples=["customer-7"])
+    as_of: datetime | None = Field(default=None, description="By when it happened; absent = now.")
+    balances: list[AssetBalance]
+
+
+class LotOut(Shape):
+    """Points that became available together."""
+
+    lot_no: int = Field(examples=[12])
+    asset: str = Field(examples=["points"])
+    amount: int = Field(examples=[133])
+    remaining: int = Field(examples=[33])
+    opened_at: datetime
+    expires_at: datetime | None = Field(description="Absent = never.")
+    order_id: str | None = Field(examples=["order-1001"])
+
+
+class Lots(Shape):
+    """What a member has available, in the order in which it will be spent."""
+
+    member_id: str
+    lots: list[LotOut]
+
+
+class Entry(Shape):
+    """One transfer, with the balances after it."""
+
+    version: int = Field(examples=[17])
+    asset: str = Field(examples=["points"])
+    kind: str = Field(
+        description="What it was: `award`, `activation`, `reversal`, `hold`, `capture`, `release`, `expiry`, …",
+        examples=["award"],
+    )
+    from_account: str = Field(examples=["issued"])
+    to_account: str = Field(examples=["pending"])
+    amount: int = Field(examples=[133])
+    order_id: str | None = Field(examples=["order-1001"])
+    cause: str = Field(description="The id of the event or request that led to it.", examples=["evt-1"])
+    happened_at: datetime
+    written_at: datetime
+    pending: int
+    available: int
+    held: int
+
+
+class RuleAnswer(Shape):
+    """What one rule said."""
+
+    rule: str = Field(examples=["tea counts double"])
+    matched: bool
+    points: str = Field(description="Exact points, before the award is rounded once.", examples=["23.08"])
+    why_not: str | None = Field(
+        default=None, examples=["items after discounts are 59.99 EUR, 60.00 EUR asked for"]
+    )
+
+
+class AwardOut(Shape):
+    """What an event earned in one asset, and what it still holds."""
+
+    award_id: str = Field(examples=["order:order-1001:points"])
+    asset: str = Field(examples=["points"])
+    points: int = Field(examples=[133])
+    reversed: int = Field(description="Taken back since, by refunds or a removal.", examples=[87])
+    state: Literal["waiting", "pending", "available", "cancelled"]
+    due_at: datetime | None = Field(description="When it becomes available, or its wait is cancelled.")
+    program_version: int = Field(examples=[1])
+    by_line: list[int] = Field(
+        description="The split of the award over the lines of the order.", examples=[[46, 37]]
+    )
+    bonus: int = Field(description="What of it no line earned.", examples=[50])
+    earn_times: str = Field(description="The multiplier of the level held then.", examples=["1"])
+    rules: list[RuleAnswer]
+
+
+class Decision(Shape):
+    """What one event did to a member, rule by rule."""
+
+    event_id: str = Field(examples=["evt-1"])
+    member_id: str
+    happened_at: datetime
+    awards: list[AwardOut]
+
+
+class HoldIn(Wish):
+    """Points to set aside."""
+
+    hold_id: Name | None = Field(
+        default=None,
+        description="Your id of it, such as the checkout's; the same id again is the same hold. Absent = made here.",
+        examples=["checkout-88"],
+    )
+    points: Points = Field(examples=[500])
+    minutes: Annotated[int, Field(ge=1, le=10_080)] | None = Field(
+        default=None, description="How long; absent = as the program says.", examples=[30]
+    )
+    order_id: Name | None = Field(default=None, examples=["order-1002"])
+
+
+class CaptureIn(Wish):
+    """How much of a hold to spend."""
+
+    points: Annotated[int, Field(ge=0, le=10**15)] | None = Field(
+        default=None, description="Absent = all.", examples=[400]
+    )
+    order_id: Name | None = Field(default=None, examples=["order-1002"])
+
+
+class HoldOut(Shape):
+    """A hold, and what the member has after it."""
+
+    hold_id: str = Field(examples=["checkout-88"])
+    points: int = Field(examples=[500])
+    captured: int = Field(examples=[0])
+    state: Literal["open", "captured", "released", "timed_out"]
+    held_at: datetime
+    held_until: datetime
+    order_id: str | None = None
+    balance: AssetBalance

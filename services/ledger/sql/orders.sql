@@ -1,0 +1,62 @@
+-- name: load_purchases
+SELECT o.* FROM unnest($1::text[], $2::text[], $3::text[]) AS k (program_id, member_id, order_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id, order_id, paid_at, program_version, paid, fulfilled_at, cancelled_at, refunds, removed_lines
+    FROM ledger.purchase
+    WHERE program_id = k.program_id AND member_id = k.member_id AND order_id = k.order_id
+) AS o
+
+-- name: load_all_purchases
+SELECT o.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id, order_id, paid_at, program_version, paid, fulfilled_at, cancelled_at, refunds, removed_lines
+    FROM ledger.purchase
+    WHERE program_id = k.program_id AND member_id = k.member_id
+) AS o
+
+-- name: update_purchases
+UPDATE ledger.purchase AS o
+SET paid_at = k.paid_at, program_version = k.program_version, paid = k.paid, fulfilled_at = k.fulfilled_at,
+    cancelled_at = k.cancelled_at, refunds = k.refunds, removed_lines = k.removed_lines
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::int[], $6::jsonb[], $7::timestamptz[],
+            $8::timestamptz[], $9::jsonb[], $10::jsonb[])
+    AS k (program_id, member_id, order_id, paid_at, program_version, paid, fulfilled_at, cancelled_at, refunds, removed_lines)
+WHERE o.program_id = k.program_id AND o.member_id = k.member_id AND o.order_id = k.order_id
+
+-- name: load_awards
+SELECT a.* FROM unnest($1::text[], $2::text[], $3::text[]) AS k (program_id, member_id, award_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id, award_id, asset, kind, order_id, cause, happened_at, program_version, points, state,
+           breakdown, reversed, written_off, due_at
+    FROM ledger.award
+    WHERE program_id = k.program_id AND member_id = k.member_id AND award_id = k.award_id
+) AS a
+
+-- name: load_awards_to_come
+SELECT a.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id, award_id, asset, kind, order_id, cause, happened_at, program_version, points, state,
+           breakdown, reversed, written_off, due_at
+    FROM ledger.award
+    WHERE program_id = k.program_id AND member_id = k.member_id AND due_at IS NOT NULL
+) AS a
+
+-- name: update_awards
+UPDATE ledger.award AS a
+SET points = k.points, state = k.state, breakdown = k.breakdown, reversed = k.reversed, written_off = k.written_off,
+    due_at = k.due_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::jsonb[], $7::bigint[], $8::bigint[],
+            $9::timestamptz[])
+    AS k (program_id, member_id, award_id, points, state, breakdown, reversed, written_off, due_at)
+WHERE a.program_id = k.program_id AND a.member_id = k.member_id AND a.award_id = k.award_id
+
+-- name: awards_of_cause
+SELECT program_id, member_id, award_id, asset, kind, order_id, cause, happened_at, program_version, points, state,
+       breakdown, reversed, written_off, due_at
+FROM ledger.award WHERE program_id = $1 AND member_id = $2 AND cause = $3
+ORDER BY award_id
+
+-- name: waiting_purchases
+-- What waits for an order that has not come: for people to look at.
+SELECT program_id, member_id, order_id, first_seen_at FROM ledger.purchase
+WHERE paid_at IS NULL AND first_seen_at < $1 ORDER BY first_seen_at LIMIT $2
