@@ -44,6 +44,7 @@ STRUCTURED_HEADERS: Final[tuple[tuple[str, bytes], ...]] = (
 NAMESPACE: Final = uuid.UUID("0917b136-d0bc-414d-8d0e-df7fbff695a0")
 """The uuid5 namespace of ids derived from their cause; changing it makes every republished event a new
 one."""
+_NAMESPACE_BYTES: Final = NAMESPACE.bytes
 
 Headers = Sequence[tuple[str, bytes | None]]
 Json = bytes | msgspec.Raw
@@ -225,7 +226,10 @@ def derived_id(*cause: str) -> str:
     The parts say what led to it and which of its effects it is: `derived_id(event.source, event.id,
     "earned")`.
     """
-    return str(uuid.uuid5(NAMESPACE, "\0".join(cause)))
+    # uuid.uuid5 by hand: it is made for every outgoing event, and the standard one takes four times as long.
+    digits = hashlib.sha1(_NAMESPACE_BYTES + "\0".join(cause).encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def read_data(type_: str, data: bytes) -> Any:

@@ -10,6 +10,19 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Generic, TypeVar
 
+import msgspec
+
+replace = msgspec.structs.replace
+"""The same row with some values changed."""
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """Base of the frozen values of a domain: made ten times faster than a frozen dataclass, and of the same kind.
+
+    `gc=False`: a row points to no row that points back, so counting references frees it.
+    """
+
+
 G = TypeVar("G", bound=Hashable)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

@@ -8,7 +8,6 @@ settled beyond its time: it is booked as of its time, but undoes no spend, hold 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -39,6 +38,7 @@ from shared.events import (
 )
 from shared.handlers import Handlers
 from shared.orders import order_of, refund_of
+from shared.rows import replace
 
 on: Handlers[Book] = Handlers()
 

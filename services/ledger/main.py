@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import services.ledger
 from services.ledger import api, jobs, program, verify
 from services.ledger.actions import Actions
@@ -19,6 +18,7 @@ from shared.events import (
     PointsReversed,
     PointsSpent,
 )
+from shared.http.program import program_router
 from shared.programs import Programs
 from shared.service import Doors, Ports, Service
 
@@ -50,7 +50,7 @@ SERVICE = Service(
         PointsReversed,
         PointsExpired,
     ),
-    routers=(api.router,),
+    routers=(api.router, program_router("ledger")),
     build=build,
     verify=verify.differences,
     parse_program=program.parse,

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, model_validator
 
 from services.ledger.domain import conditions
-from services.ledger.domain.conditions import Condition, LineCondition
+from services.ledger.domain.conditions import Condition, LineIn
 from services.ledger.domain.program import (
     After,
     Cap,
@@ -261,14 +261,20 @@ class _Reader:
             per_minor=per_minor,
             whole_units=words.whole_units,
             basis=Basis(total=words.basis == "total", tax=words.tax, shipping=words.shipping),
-            conditions=whole,
+            conditions=(*self._validity(words), *whole),
             line_conditions=lines,
             caps=self._caps(words, path),
             priority=words.priority,
             stackable=words.stackable,
-            valid_from=midnight(words.from_, self._zone) if words.from_ else None,
-            valid_until=midnight(words.until + timedelta(days=1), self._zone) if words.until else None,
         )
+
+    def _validity(self, words: EarnRule) -> list[Condition]:
+        """A plain end date includes that day."""
+        if words.from_ is None and words.until is None:
+            return []
+        start = midnight(words.from_, self._zone) if words.from_ else None
+        end = midnight(words.until + timedelta(days=1), self._zone) if words.until else None
+        return [conditions.Between(start, end)]
 
     def _effect(self, words: EarnRule, path: Path) -> tuple[Effect, dict[str, Fraction]]:
         if words.times is not None:
@@ -310,7 +316,7 @@ class _Reader:
             )
         return tuple(caps)
 
-    def _conditions(self, words: If, path: Path) -> tuple[tuple[Condition, ...], tuple[LineCondition, ...]]:
+    def _conditions(self, words: If, path: Path) -> tuple[tuple[Condition, ...], tuple[LineIn, ...]]:
         whole: list[Condition] = []
         if words.order_at_least is not None:
             whole.append(
@@ -357,8 +363,8 @@ class _Reader:
         return found
 
 
-def _line_conditions(words: If) -> list[LineCondition]:
-    found: list[LineCondition] = []
+def _line_conditions(words: If) -> list[LineIn]:
+    found: list[LineIn] = []
     for name in ("category", "brand", "product", "sku", "collection"):
         for excluded in (False, True):
             wanted = getattr(words, f"not_{name}" if excluded else name)

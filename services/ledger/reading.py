@@ -124,12 +124,12 @@ def _answers(award: Award, purchase: Purchase | None, versions: Versions[LedgerP
     """For an order reckoned again, for another event as it was stored."""
     breakdown = award.breakdown
     if purchase is None or purchase.paid is None:
-        matched = [Answer(rule, Fraction(points)) for rule, points in breakdown.get("rules", [])]
+        matched = [Answer(rule, points, unit) for rule, points, unit in breakdown.get("rules", [])]
         return matched + [Answer(rule, why_not=why) for rule, why in breakdown.get("why_not", [])]
     program = versions.numbered(award.program_version).rules
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
     facts = facts_of(program, purchase, order, breakdown)
-    for earned in earn(program, facts, frozen_of(breakdown)):
+    for earned in earn(program, facts, frozen_of(breakdown), explain=True):
         if earned.asset == award.asset:
             return list(earned.answers)
     return []
@@ -139,7 +139,7 @@ def _rule_answer(answer: Answer) -> RuleAnswer:
     return RuleAnswer(
         rule=answer.rule,
         matched=answer.why_not is None,
-        points=_decimal(answer.points),
+        points=_decimal(answer.exact),
         why_not=answer.why_not,
     )
 

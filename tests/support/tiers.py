@@ -74,7 +74,8 @@ def at(text: str) -> datetime:
 
 def an_event(data: Any, time: str, event_id: str | None = None, **more: Any) -> Event[Any]:
     """An event of the shop; its id follows from what it says, unless one is given."""
-    name = event_id or f"{type(data).__name__}:{getattr(data, 'order_id', '')}:{time}"
+    about = f"{data.member_id}:{getattr(data, 'order_id', '')}"
+    name = event_id or f"{type(data).__name__}:{about}:{time}"
     return Event(
         id=name,
         source="shop",

@@ -11,7 +11,6 @@ change of the program changes no award that was made before.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -23,13 +22,14 @@ from services.ledger.domain.lots import expiry_of, open_lot
 from services.ledger.domain.program import After, LedgerProgram, Wait
 from shared.calendar import due_in_days
 from shared.events import PointsEarned, PointsPending, PointsReversed, RulePoints
+from shared.orders import Share
+from shared.rows import Row, replace
 
 AWARD = "award"
 """The kind of what an earning rule gave; other kinds (`referral`, `entry_reward`, ...) do not count for levels."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Row, frozen=True, gc=False):
     """What an award is made of besides its points: which event caused it, when, under which version."""
 
     award_id: str
@@ -197,7 +197,11 @@ def cancel(book: Book, award: Award) -> None:
 def explanation(facts: Facts, earned: Earned, frozen: Frozen) -> dict[str, Any]:
     """What is stored with an award: enough to explain it, and to reckon it again for a refund."""
     stored: dict[str, Any] = {
-        "rules": [[answer.rule, str(answer.points)] for answer in earned.answers if answer.why_not is None],
+        "rules": [
+            [answer.rule, *_fraction(answer.points, answer.unit)]
+            for answer in earned.answers
+            if answer.why_not is None
+        ],
         "lines": list(earned.by_line),
         "bonus": earned.bonus,
     }
@@ -216,3 +220,7 @@ def frozen_of(breakdown: Mapping[str, Any]) -> Frozen:
     """The frozen part of a stored explanation."""
     room = {rule: Fraction(points) for rule, points in breakdown.get("room", {}).items()}
     return Frozen(Fraction(breakdown.get("earn_times", "1")), room)
+
+
+def _fraction(points: Share, unit: int) -> tuple[int, int]:
+    return points.numerator, points.denominator * unit

@@ -8,7 +8,7 @@ removes one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -18,7 +18,7 @@ from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
 from shared.events import Event, OrderPaid, OrderRefunded, event_type
 from shared.programs import Versions, unknown
-from shared.rows import Entries, Journal, Rows
+from shared.rows import Entries, Journal, Row, Rows, replace
 
 MemberKey = tuple[str, str]
 """Program and member: the group of every row."""
@@ -31,8 +31,7 @@ ISSUED, REDEEMED, EXPIRED, REVERSED = "issued", "redeemed", "expired", "reversed
 MEMBER_ACCOUNTS = frozenset({PENDING, AVAILABLE, HELD})
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Row, frozen=True, gc=False):
     """A level that a member held from `since` on, and by what it multiplies what an order earns."""
 
     since: datetime
@@ -40,8 +39,7 @@ class Level:
     earn_times: str
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Row, frozen=True, gc=False):
     """One member. Nothing of theirs falls due before `next_due`, which may be too early but never too late."""
 
     program_id: str
@@ -60,8 +58,7 @@ class Member:
         return held
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(Row, frozen=True, gc=False):
     """What a member has of one asset, and the number of their last transfer in it."""
 
     program_id: str
@@ -73,8 +70,7 @@ class Balance:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(Row, frozen=True, gc=False):
     """One entry of the book, with the member's balances after it."""
 
     program_id: str
@@ -95,8 +91,7 @@ class Transfer:
     held: int
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
+class Purchase(Row, frozen=True, gc=False):
     """What is known of an order. `paid` is None while a refund or a fulfilment waits for the order itself."""
 
     program_id: str
@@ -111,8 +106,7 @@ class Purchase:
     removed_lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Award:
+class Award(Row, frozen=True, gc=False):
     """What one event earned one member.
 
     `points` were awarded, `reversed` of them taken back, `written_off` of those without a transfer (they had expired
@@ -141,8 +135,7 @@ class Award:
         return self.points - self.reversed
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
+class Lot(Row, frozen=True, gc=False):
     """Points that became available together, and when what remains of them expires."""
 
     program_id: str
@@ -158,16 +151,14 @@ class Lot:
     expired: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
+class Draw(Row, frozen=True, gc=False):
     """So many points out of one lot."""
 
     lot_no: int
     points: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Row, frozen=True, gc=False):
     """Points set aside for a checkout, with the lots they were drawn from, in the order of drawing."""
 
     program_id: str
@@ -183,8 +174,7 @@ class Hold:
     order_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Row, frozen=True, gc=False):
     """How much of a rule's cap a member has used in one bucket; points are exact."""
 
     program_id: str

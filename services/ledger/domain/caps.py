@@ -9,13 +9,13 @@ gives no room back, and a later evaluation does not look at the usage again.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 from services.ledger.domain.book import Book, MemberKey, Usage
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned
 from services.ledger.domain.program import Cap, Rule
+from shared.rows import replace
 
 FOREVER = "ever"
 
@@ -29,12 +29,11 @@ def bucket_of(cap: Cap, facts: Facts) -> str:
 def room_for(
     book: Book, key: MemberKey, rules: tuple[Rule, ...], facts: Facts, earned: Earned
 ) -> dict[str, Fraction]:
-    """What each capped rule may give, where that is less than it would give."""
-    given = {answer.rule: answer.points for answer in earned.answers if answer.why_not is None}
+    """What each of these capped rules may give, where that is less than it would give."""
     rooms = {}
     for rule in rules:
-        wanted = given.get(rule.name)
-        if wanted and rule.caps:
+        wanted = _given(earned, rule)
+        if wanted:
             room = min(_room(book, key, rule, cap, facts, wanted) for cap in rule.caps)
             if room < wanted:
                 rooms[rule.name] = room
@@ -42,10 +41,9 @@ def room_for(
 
 
 def use(book: Book, key: MemberKey, rules: tuple[Rule, ...], facts: Facts, earned: Earned) -> None:
-    """Count what was given against the caps."""
-    given = {answer.rule: answer.points for answer in earned.answers if answer.why_not is None}
+    """Count what was given against the caps of these rules."""
     for rule in rules:
-        points = given.get(rule.name)
+        points = _given(earned, rule)
         if not points:
             continue
         for cap in rule.caps:
@@ -59,6 +57,14 @@ def free(book: Book, key: MemberKey, rule: str, bucket: str) -> None:
     usage = book.usage.get(key, (rule, bucket))
     if usage is not None and usage.times:
         book.usage.put(key, (rule, bucket), replace(usage, times=usage.times - 1))
+
+
+def _given(earned: Earned, rule: Rule) -> Fraction | None:
+    """The exact points that this rule gave; None where it did not match."""
+    for answer in earned.answers:
+        if answer.rule == rule.name:
+            return answer.exact if answer.why_not is None else None
+    return None
 
 
 def _room(book: Book, key: MemberKey, rule: Rule, cap: Cap, facts: Facts, wanted: Fraction) -> Fraction:
@@ -76,13 +82,13 @@ def _usage(book: Book, key: MemberKey, rule: Rule, bucket: str) -> Usage:
 
 def _value(name: str, facts: Facts) -> str:
     if name == "day":
-        return f"{facts.at:%Y-%m-%d}"
+        return f"{facts.at.date()}"
     if name == "week":
         year, week, _ = facts.at.isocalendar()
         return f"{year}-W{week:02}"
     if name == "month":
-        return f"{facts.at:%Y-%m}"
+        return f"{facts.at.year}-{facts.at.month:02}"
     if name == "year":
-        return f"{facts.at:%Y}"
+        return str(facts.at.year)
     value = {"product": facts.product_id, "network": facts.network, "subject": facts.subject}[name]
     return value or ""

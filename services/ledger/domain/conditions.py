@@ -1,4 +1,4 @@
-"""When a rule holds, and why it does not: each condition answers in words for the explanation of a decision.
+"""When a rule holds, and, for the explanation of a decision, why it does not.
 
 Example: `order_at_least: 60.00 EUR` on a basket of 59.99 answers "items after discounts are 59.99 EUR, 60.00 EUR asked
 for". What a newcomer would get wrong: a condition on lines (category, brand, ...) narrows what a base rule counts, and
@@ -7,26 +7,33 @@ holds for a bonus or multiplier of the order as soon as one line fits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Protocol
 
 from shared.events import OrderLine
 from shared.money import to_decimal_string
-from shared.orders import Kept, Order, items_after_discounts
+from shared.orders import Kept, Order, Share
+from shared.rows import Row
+
+Labels = frozenset[str]
+"""Everything by which a rule may name a line, such as `category:tea`."""
+ANY: Labels = frozenset({"any"})
+"""What every order has: the name for rules that ask for no label."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Row, frozen=True, gc=False, kw_only=True):
     """What conditions look at. `at` is the time of the event in the program's zone.
 
-    `nth_order` counts this order among the member's paid ones, refunded or not.
+    `items` are what `order_at_least` looks at, in minor units, of what is kept. `nth_order` counts this order among the
+    member's paid ones, refunded or not.
     """
 
     trigger: str
     at: datetime
     order: Order | None = None
     kept: Kept | None = None
+    items: Share = 0
     nth_order: int | None = None
     level: str | None = None
     channel: str | None = None
@@ -48,18 +55,11 @@ class Condition(Protocol):
     def counts_orders(self) -> bool:
         """True where it needs to know the how many-th order it is."""
 
-    def why_not(self, facts: Facts) -> str | None:
-        """None where it holds, else the reason in words."""
+    def holds(self, facts: Facts) -> bool:
+        """Whether it is so."""
 
-
-class LineCondition(Protocol):
-    """A condition on a line of an order."""
-
-    def covers(self, line: OrderLine) -> bool:
-        """True where the line counts."""
-
-    def wanted(self) -> str:
-        """What it asks for, in words."""
+    def reason(self, facts: Facts) -> str:
+        """Where it does not hold: why, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,13 @@ class OneOf:
     excluded: bool = False
     counts_orders: bool = False
 
-    def why_not(self, facts: Facts) -> str | None:
-        value = getattr(facts, self.name)
-        if (value in self.values) is not self.excluded:
-            return None
+    def holds(self, facts: Facts) -> bool:
+        return (getattr(facts, self.name) in self.values) is not self.excluded
+
+    def reason(self, facts: Facts) -> str:
         wanted = " or ".join(sorted(self.values))
-        return f"{self.name} is {value or 'not given'}, {'other than ' if self.excluded else ''}{wanted} asked for"
+        value = getattr(facts, self.name) or "not given"
+        return f"{self.name} is {value}, {'other than ' if self.excluded else ''}{wanted} asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,10 @@ class Is:
     wanted: bool
     counts_orders: bool = False
 
-    def why_not(self, facts: Facts) -> str | None:
-        if getattr(facts, self.name) is self.wanted:
-            return None
+    def holds(self, facts: Facts) -> bool:
+        return getattr(facts, self.name) is self.wanted
+
+    def reason(self, facts: Facts) -> str:  # noqa: ARG002 - the answer can only be the other one
         return f"{self.name} is {'no' if self.wanted else 'yes'}, {'yes' if self.wanted else 'no'} asked for"
 
 
@@ -100,9 +102,10 @@ class TextAtLeast:
     length: int
     counts_orders: bool = False
 
-    def why_not(self, facts: Facts) -> str | None:
-        if facts.text_length >= self.length:
-            return None
+    def holds(self, facts: Facts) -> bool:
+        return facts.text_length >= self.length
+
+    def reason(self, facts: Facts) -> str:
         return f"the text has {facts.text_length} characters, {self.length} asked for"
 
 
@@ -114,14 +117,13 @@ class OrderAtLeast:
     currency: str
     counts_orders: bool = False
 
-    def why_not(self, facts: Facts) -> str | None:
-        order = facts.order
-        if order is None or order.currency != self.currency:
+    def holds(self, facts: Facts) -> bool:
+        return facts.order is not None and facts.order.currency == self.currency and facts.items >= self.minor
+
+    def reason(self, facts: Facts) -> str:
+        if facts.order is None or facts.order.currency != self.currency:
             return f"the order is not in {self.currency}"
-        items = items_after_discounts(order, facts.kept)
-        if items >= self.minor:
-            return None
-        has, asked = (to_decimal_string(minor, self.currency) for minor in (int(items), self.minor))
+        has, asked = (to_decimal_string(minor, self.currency) for minor in (int(facts.items), self.minor))
         return f"items after discounts are {has} {self.currency}, {asked} {self.currency} asked for"
 
 
@@ -132,9 +134,10 @@ class InCurrency:
     currency: str
     counts_orders: bool = False
 
-    def why_not(self, facts: Facts) -> str | None:
-        if facts.order is not None and facts.order.currency == self.currency:
-            return None
+    def holds(self, facts: Facts) -> bool:
+        return facts.order is not None and facts.order.currency == self.currency
+
+    def reason(self, facts: Facts) -> str:  # noqa: ARG002 - which other one it is does not matter
         return f"the order is not in {self.currency}"
 
 
@@ -146,11 +149,29 @@ class NthOrder:
     every: bool = False
     counts_orders: bool = True
 
-    def why_not(self, facts: Facts) -> str | None:
+    def holds(self, facts: Facts) -> bool:
         nth = facts.nth_order or 0
-        if (nth % self.number == 0 and nth > 0) if self.every else nth == self.number:
-            return None
-        return f"it is order number {nth}, {'every ' if self.every else ''}number {self.number} asked for"
+        return nth > 0 and nth % self.number == 0 if self.every else nth == self.number
+
+    def reason(self, facts: Facts) -> str:
+        return f"it is order number {facts.nth_order}, {'every ' if self.every else ''}number {self.number} asked for"
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """The event happened in this time; the end is not included."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    counts_orders: bool = False
+
+    def holds(self, facts: Facts) -> bool:
+        return (self.start is None or facts.at >= self.start) and (self.end is None or facts.at < self.end)
+
+    def reason(self, facts: Facts) -> str:
+        if self.start is not None and facts.at < self.start:
+            return f"it begins on {self.start.astimezone(facts.at.tzinfo):%Y-%m-%d}"
+        return "it has ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +181,10 @@ class Weekdays:
     days: frozenset[int]
     counts_orders: bool = False
 
-    def why_not(self, facts: Facts) -> str | None:
-        if facts.at.weekday() in self.days:
-            return None
+    def holds(self, facts: Facts) -> bool:
+        return facts.at.weekday() in self.days
+
+    def reason(self, facts: Facts) -> str:
         return f"it was a {facts.at:%A}"
 
 
@@ -174,16 +196,12 @@ class Hours:
     end: time
     counts_orders: bool = False
 
-    def why_not(self, facts: Facts) -> str | None:
-        now = facts.at.timetz().replace(tzinfo=None)
-        inside = (
-            self.start <= now < self.end if self.start < self.end else now >= self.start or now < self.end
-        )
-        return (
-            None
-            if inside
-            else f"it was {now:%H:%M}, between {self.start:%H:%M} and {self.end:%H:%M} asked for"
-        )
+    def holds(self, facts: Facts) -> bool:
+        now = facts.at.time()
+        return self.start <= now < self.end if self.start < self.end else now >= self.start or now < self.end
+
+    def reason(self, facts: Facts) -> str:
+        return f"it was {facts.at:%H:%M}, between {self.start:%H:%M} and {self.end:%H:%M} asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,18 +211,23 @@ class LineIn:
     name: str
     values: frozenset[str]
     excluded: bool = False
+    labels: Labels = field(init=False, repr=False)
 
-    def covers(self, line: OrderLine) -> bool:
-        return (not self.values.isdisjoint(_labels(line, self.name))) is not self.excluded
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", frozenset(f"{self.name}:{value}" for value in self.values))
 
     def wanted(self) -> str:
         return f"{'no ' if self.excluded else ''}{self.name} {' or '.join(sorted(self.values))}"
 
 
-def _labels(line: OrderLine, name: str) -> tuple[str, ...]:
-    if name == "category":
-        return line.categories
-    if name == "collection":
-        return line.collections
-    one = line.brand if name == "brand" else line.product_id if name == "product" else line.sku
-    return () if one is None else (one,)
+def labels_of(line: OrderLine) -> Labels:
+    """Everything by which a rule may name a line."""
+    labels = [f"category:{value}" for value in line.categories]
+    labels += [f"collection:{value}" for value in line.collections]
+    if line.brand is not None:
+        labels.append(f"brand:{line.brand}")
+    if line.product_id is not None:
+        labels.append(f"product:{line.product_id}")
+    if line.sku is not None:
+        labels.append(f"sku:{line.sku}")
+    return frozenset(labels)

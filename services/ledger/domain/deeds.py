@@ -9,7 +9,6 @@ so that "why did I get nothing?" has an answer.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +26,7 @@ from shared.events import (
     Grant,
     ReviewPublished,
 )
+from shared.rows import replace
 
 SIGNED_UP, SHARED, REVIEWED = "customer.signed_up", "content.shared", "review.published"
 
@@ -37,11 +37,11 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
     program = version.rules
     level = book.member(key).level_before(event.time)
     facts = facts_of(event, program, level=level.name if level else None, verified_purchase=verified_purchase)
-    rules = program.rules_for(facts.trigger)
-    for first in earn(program, facts):
+    rules = program.capped.get(facts.trigger, ())
+    for first in earn(program, facts, explain=True):
         room = caps.room_for(book, key, rules, facts, first)
         frozen = replace(NOT_FROZEN, room=room)
-        earned = _of_asset(earn(program, facts, frozen), first.asset) if room else first
+        earned = _of_asset(earn(program, facts, frozen, explain=True), first.asset) if room else first
         caps.use(book, key, rules, facts, earned)
         grant(
             book,
@@ -87,7 +87,7 @@ def pay_grants(
             version.number,
             each.points,
             "available",
-            {"rules": [[name, str(each.points)]]},
+            {"rules": [[name, each.points, 1]]},
         )
         book.put_award(award)
         credit(book, award, version.rules, each.points, kind=kind, cause=cause, at=at)

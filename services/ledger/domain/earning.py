@@ -9,46 +9,56 @@ after the discount: base 60, tea's doubling + 23.08, bonus + 50 = 133.08, so 133
 
 What a newcomer would get wrong: the same function serves award and refund. A refund asks it again with what is kept,
 and with the frozen part (`Frozen`): what concerned person, time and history does not change afterwards.
+
+All sums are whole numbers over a common denominator (`unit`) as long as nothing has to be divided: as exact as
+fractions and ten times faster, and this runs for every order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from math import lcm
 
-from services.ledger.domain.conditions import Facts
+from services.ledger.domain.conditions import ANY, Facts, labels_of
 from services.ledger.domain.program import LARGEST_MULTIPLIER, Effect, LedgerProgram, Rule
-from shared.money import largest_remainder, rounded
-from shared.orders import Line, Share, basis_by_line, quantities
+from shared.money import Rounding, largest_remainder, rounded
+from shared.orders import Basis, Order, Share, basis_by_line, quantities
+from shared.rows import Row
 
 LEVEL = "level"  # how the level's own multiplier is called in explanations
+Factor = tuple[int, int]
+"""A multiplier as numerator and denominator."""
+Covering = tuple[Rule, list[bool]]
+"""A rule that holds, and which lines it covers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frozen:
+class Frozen(Row, frozen=True, gc=False):
     """What was true for person and history when the event was decided, and stays so for refunds.
 
     `room` is what each capped rule was allowed, in exact points; a rule that is not in it had no cap.
     """
 
     earn_times: Fraction = Fraction(1)
-    room: Mapping[str, Fraction] = field(default_factory=dict)
+    room: Mapping[str, Fraction] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one rule said: exact points (for a multiplier, what it added), or why it does not match."""
+class Answer(Row, frozen=True, gc=False):
+    """What one rule said: `points / unit` exact points (for a multiplier what it added), or why it does not match."""
 
     rule: str
-    points: Fraction = Fraction(0)
+    points: Share = 0
+    unit: int = 1
     why_not: str | None = None
 
+    @property
+    def exact(self) -> Fraction:
+        """The exact points."""
+        return Fraction(self.points) / self.unit
 
-@dataclass(frozen=True, slots=True)
-class Earned:
-    """The points of one asset: the whole award, its split over lines and bonus, and the answer of every rule."""
+
+class Earned(Row, frozen=True, gc=False):
+    """The points of one asset: the whole award, its split over lines and bonus, and the answers of the rules."""
 
     asset: str
     points: int
@@ -60,182 +70,212 @@ class Earned:
 NOT_FROZEN = Frozen()
 
 
-def earn(program: LedgerProgram, facts: Facts, frozen: Frozen = NOT_FROZEN) -> tuple[Earned, ...]:
-    """What the event earns under these rules, per asset; empty where no rule has this trigger."""
+def earn(
+    program: LedgerProgram, facts: Facts, frozen: Frozen = NOT_FROZEN, *, explain: bool = False
+) -> tuple[Earned, ...]:
+    """What the event earns under these rules, per asset; empty where no rule has this trigger.
+
+    The answers are those of the rules that match; with `explain` also why the others do not.
+    """
     rules = program.rules_for(facts.trigger)
-    assets = dict.fromkeys(rule.asset for rule in rules)
+    assets = dict.fromkeys([rule.asset for rule in rules])
+    if len(assets) == 1:
+        return tuple([_Reckoning(program, facts, frozen, explain).run(asset, rules) for asset in assets])
     return tuple(
-        _Reckoning(program, facts, frozen).run(asset, [rule for rule in rules if rule.asset == asset])
-        for asset in assets
+        [
+            _Reckoning(program, facts, frozen, explain).run(
+                asset, [rule for rule in rules if rule.asset == asset]
+            )
+            for asset in assets
+        ]
     )
 
 
-def why_not(rule: Rule, facts: Facts) -> str | None:
-    """Why the rule does not hold for this event; None where it does."""
-    if rule.valid_from is not None and facts.at < rule.valid_from:
-        return f"it begins on {rule.valid_from:%Y-%m-%d}"
-    if rule.valid_until is not None and facts.at >= rule.valid_until:
-        return "it has ended"
-    for condition in rule.conditions:
-        reason = condition.why_not(facts)
-        if reason is not None:
-            return reason
-    return _line_reason(rule, facts) if rule.line_conditions else None
-
-
-def _line_reason(rule: Rule, facts: Facts) -> str | None:
-    """A line that came back wholly is no longer there."""
-    lines = facts.order.lines if facts.order is not None else ()
-    kept = facts.kept.shares if facts.kept is not None else (1,) * len(lines)
-    if any(share and _covers(rule, line) for line, share in zip(lines, kept, strict=True)):
-        return None
-    return f"no line has {' and '.join(condition.wanted() for condition in rule.line_conditions)}"
-
-
-def _covers(rule: Rule, line: Line) -> bool:
-    return not rule.line_conditions or all(condition.covers(line.item) for condition in rule.line_conditions)
-
-
 class _Reckoning:
-    """One event under one program: collects exact points per line, and the answer of every rule."""
+    """One event under one program. Points are counted in `1 / unit`: whole numbers as long as nothing is divided."""
 
-    def __init__(self, program: LedgerProgram, facts: Facts, frozen: Frozen) -> None:
+    def __init__(self, program: LedgerProgram, facts: Facts, frozen: Frozen, explain: bool) -> None:
         self._program = program
+        self._unit = program.scale
         self._facts = facts
         self._frozen = frozen
-        self._order = facts.order
-        self._lines = len(facts.order.lines) if facts.order is not None else 1
+        self._explain = explain
         self._answers: dict[str, Answer] = {}
+        self._amounts: dict[tuple[bool, Basis], Sequence[Share]] = {}
+        lines = facts.order.lines if facts.order is not None else ()
+        self._count = len(lines) or 1
+        self._all_lines = [True] * self._count
+        self._labels = [labels_of(line.item) for line in lines]
+        self._all_labels = ANY.union(*self._labels)
 
     def run(self, asset: str, rules: Sequence[Rule]) -> Earned:
-        holding = [rule for rule in rules if self._holds(rule)]
-        lines = self._base(holding)
-        factors = self._factors(holding, lines)
-        exact = [share * factor for share, factor in zip(lines, factors, strict=True)]
-        bonus = self._bonuses(holding)
-        return self._rounded(asset, exact, bonus, rules)
+        base: list[Covering] = []
+        multipliers: list[Covering] = []
+        bonuses: list[Covering] = []
+        for rule in rules:
+            if not rule.names.isdisjoint(self._all_labels) or self._explain:
+                lines = self._lines_of(rule)
+                if lines is not None:
+                    kind = base if rule.is_base else multipliers if rule.effect is Effect.TIMES else bonuses
+                    kind.append((rule, lines))
+        numbers = self._base(base)
+        factors = [(1, 1)] * self._count
+        if multipliers or self._frozen.earn_times != 1:
+            factors = self._factors(multipliers, numbers)
+        bonus = self._bonuses(bonuses)
+        return self._rounded(asset, numbers, factors, bonus)
 
-    def _holds(self, rule: Rule) -> bool:
-        reason = why_not(rule, self._facts)
-        if reason is not None:
-            self._answers[rule.name] = Answer(rule.name, why_not=reason)
-        return reason is None
+    def _lines_of(self, rule: Rule) -> list[bool] | None:
+        """Which lines a rule covers; None where it does not hold."""
+        facts = self._facts
+        for condition in rule.conditions:
+            if not condition.holds(facts):
+                if self._explain:
+                    self._refuse(rule, condition.reason(facts))
+                return None
+        return self._all_lines if not rule.line_conditions else self._covered(rule)
 
-    def _base(self, rules: Sequence[Rule]) -> list[Share]:
-        """Exact base points per line."""
-        base = [rule for rule in rules if rule.is_base]
-        shares = {rule.name: self._amounts_of(rule) for rule in base}
-        given: dict[str, list[Share]] = {name: [0] * self._lines for name in shares}
-        for i in range(self._lines):
-            for rule in _giving([rule for rule in base if shares[rule.name][i] is not None]):
-                given[rule.name][i] = shares[rule.name][i] or 0
-        sums: list[Share] = [0] * self._lines
-        for rule in base:
-            if rule.name not in self._answers:
-                self._finish(rule, given[rule.name])
-                sums = [total + share for total, share in zip(sums, given[rule.name], strict=True)]
+    def _covered(self, rule: Rule) -> list[bool] | None:
+        covered = self._all_lines
+        for condition in rule.line_conditions:
+            named, excluded = condition.labels, condition.excluded
+            covered = [
+                ok and labels.isdisjoint(named) is excluded
+                for ok, labels in zip(covered, self._labels, strict=True)
+            ]
+        if self._facts.kept is not None:  # what came back wholly is no longer there
+            covered = [ok and share > 0 for ok, share in zip(covered, self._facts.kept.shares, strict=True)]
+        if True in covered:
+            return covered
+        if self._explain:
+            wanted = " and ".join([condition.wanted() for condition in rule.line_conditions])
+            self._refuse(rule, f"no line has {wanted}")
+        return None
+
+    def _base(self, rules: Sequence[Covering]) -> list[Share]:
+        """Base points per line."""
+        sums: list[Share] = [0] * self._count
+        for rule, lines in _standing(rules):
+            numbers = self._numbers(rule, lines)
+            if numbers is not None:
+                self._answer(rule.name, sum(numbers))
+                sums = [total + number for total, number in zip(sums, numbers, strict=True)]
         return sums
 
-    def _finish(self, rule: Rule, shares: list[Share]) -> None:
-        """Whole units, then the room of the rule's cap; the answer is what it gives in the end."""
-        if rule.whole_units:
-            _shrink(shares, sum(shares) // rule.rate * rule.rate)
-        room = self._frozen.room.get(rule.name)
-        if room is not None:
-            _shrink(shares, min(sum(shares), room))
-        self._answers[rule.name] = Answer(rule.name, Fraction(sum(shares)))
-
-    def _amounts_of(self, rule: Rule) -> list[Share | None]:
-        """What the rule would give on each line; None where it does not cover the line or has no unit."""
-        order = self._order
+    def _numbers(self, rule: Rule, lines: list[bool]) -> list[Share] | None:
+        """What a rule by amount or item gives on each line; None where it has no unit for the currency."""
+        order = self._facts.order
         assert order is not None, f"{rule.name} counts lines, but {self._facts.trigger} has none"
-        rate = rule.rate_in(order.currency)
-        if rate is None:
-            self._answers[rule.name] = Answer(rule.name, why_not=f"it has no unit for {order.currency}")
-            return [None] * self._lines
-        amounts = (
-            quantities(order, self._facts.kept)
-            if rule.effect is Effect.PER_ITEM
-            else basis_by_line(order, rule.basis, self._facts.kept)
-        )
-        return [
-            amount * rate if _covers(rule, line) else None
-            for amount, line in zip(amounts, order.lines, strict=True)
-        ]
+        factor = self._program.number_of(rule, order.currency)
+        if factor is None:
+            self._refuse(rule, f"it has no unit for {order.currency}")
+            return None
+        amounts = self._amounts_for(rule, order)
+        numbers = [amount * factor if ok else 0 for amount, ok in zip(amounts, lines, strict=True)]
+        if rule.whole_units or rule.name in self._frozen.room:
+            return self._bounded(rule, numbers)
+        return numbers
 
-    def _factors(self, rules: Sequence[Rule], base: Sequence[Share]) -> list[Fraction | int]:
-        """The product of the multipliers on each line, at most ten."""
-        times = [rule for rule in rules if rule.effect is Effect.TIMES]
-        factors: list[Fraction | int] = [1] * self._lines
-        if not times and self._frozen.earn_times == 1:
-            return factors
-        added = dict.fromkeys((rule.name for rule in times), Fraction(0))
-        for i in range(self._lines):
-            here = [rule for rule in times if self._order is None or _covers(rule, self._order.lines[i])]
-            for rule in _giving(here):
-                factor = min(Fraction(factors[i]) * rule.rate, LARGEST_MULTIPLIER)
-                added[rule.name] += base[i] * (factor - factors[i])
-                factors[i] = factor
-            factor = min(Fraction(factors[i]) * self._frozen.earn_times, LARGEST_MULTIPLIER)
-            added[LEVEL] = added.get(LEVEL, Fraction(0)) + base[i] * (factor - factors[i])
-            factors[i] = factor
-        for name, points in added.items():
-            if name != LEVEL or points:
-                self._answers[name] = Answer(name, Fraction(points))
+    def _amounts_for(self, rule: Rule, order: Order) -> Sequence[Share]:
+        key = (rule.effect is Effect.PER_ITEM, rule.basis)
+        if key not in self._amounts:
+            kept = self._facts.kept
+            self._amounts[key] = quantities(order, kept) if key[0] else basis_by_line(order, rule.basis, kept)
+        return self._amounts[key]
+
+    def _bounded(self, rule: Rule, numbers: list[Share]) -> list[Share]:
+        """Whole units over all lines of the rule together, then the room of its cap: both shrink in proportion."""
+        given = bound = Fraction(sum(numbers), self._unit)
+        if rule.whole_units:
+            bound = given // rule.rate * rule.rate
+        bound = min(bound, self._frozen.room.get(rule.name, bound))
+        return numbers if bound == given else [number * bound / given for number in numbers]
+
+    def _factors(self, rules: Sequence[Covering], base: Sequence[Share]) -> list[Factor]:
+        """The product of the multipliers on each line, at most ten; the level's comes last."""
+        factors: list[Factor] = [(1, 1)] * self._count
+        for rule, lines in _standing(rules):
+            self._answer(rule.name, *self._multiply(factors, rule.rate, lines, base))
+        if self._frozen.earn_times != 1:
+            self._answer(LEVEL, *self._multiply(factors, self._frozen.earn_times, self._all_lines, base))
         return factors
 
-    def _bonuses(self, rules: Sequence[Rule]) -> Fraction | int:
-        total: Fraction | int = 0
-        for rule in rules:
-            if rule.is_base or rule.effect is Effect.TIMES:
-                continue
-            points = self._bonus_of(rule)
-            if points is not None:
-                self._answers[rule.name] = Answer(rule.name, Fraction(points))
-                total += points
+    def _multiply(
+        self, factors: list[Factor], times: Fraction, lines: list[bool], base: Sequence[Share]
+    ) -> tuple[Share, int]:
+        """Multiply the factors of these lines; what that adds to the base, as points and their unit."""
+        added: Share = 0
+        unit = 1
+        for i, (numerator, denominator) in enumerate(factors):
+            if lines[i]:
+                above, below = factors[i] = _product(numerator, denominator, times)
+                step = base[i] * (above * denominator - numerator * below)
+                added, unit = added * below * denominator + step * unit, unit * below * denominator
+        return added, self._unit * unit
+
+    def _bonuses(self, rules: Sequence[Covering]) -> Share:
+        total: Share = 0
+        for rule, lines in rules:
+            if rule.effect is Effect.BONUS_PER_AMOUNT:
+                numbers = self._numbers(rule, lines)
+                if numbers is None:
+                    continue
+                points: Share = sum(numbers)
+            else:
+                points = self._program.number_of(rule, "") or 0
+                room = self._frozen.room.get(rule.name)
+                if room is not None and room * self._unit < points:
+                    points = room * self._unit
+            self._answer(rule.name, points)
+            total += points
         return total
 
-    def _bonus_of(self, rule: Rule) -> Share | None:
-        points: Share = rule.rate
-        if rule.effect is Effect.BONUS_PER_AMOUNT:
-            points = sum(share or 0 for share in self._amounts_of(rule))
-            if rule.name in self._answers:
-                return None
-            points = points // rule.rate * rule.rate if rule.whole_units else points
-        room = self._frozen.room.get(rule.name)
-        return points if room is None else min(points, room)
+    def _rounded(
+        self, asset: str, numbers: Sequence[Share], factors: Sequence[Factor], bonus: Share
+    ) -> Earned:
+        common = lcm(*[denominator for _, denominator in factors])
+        shares = [
+            number * (numerator * (common // denominator))
+            for number, (numerator, denominator) in zip(numbers, factors, strict=True)
+        ]
+        shares.append(bonus * common)
+        total, unit, rounding = sum(shares), self._unit * common, self._program.points.rounding
+        points = (
+            int(total // unit) if rounding is Rounding.DOWN else rounded(Fraction(total) / unit, rounding)
+        )
+        split = largest_remainder(points, shares) if points else [0] * len(shares)
+        return Earned(asset, points, tuple(split[:-1]), split[-1], tuple(self._answers.values()))
 
-    def _rounded(self, asset: str, lines: Sequence[Share], bonus: Share, rules: Sequence[Rule]) -> Earned:
-        shares = [*lines, bonus]
-        points = rounded(sum(shares), self._program.points.rounding)
-        split = largest_remainder(points, _integers(shares)) if points else [0] * len(shares)
-        answers = [self._answers[rule.name] for rule in rules if rule.name in self._answers]
-        answers += [self._answers[LEVEL]] if LEVEL in self._answers else []
-        return Earned(asset, points, tuple(split[:-1]), split[-1], tuple(answers))
+    def _answer(self, name: str, number: Share, unit: int | None = None) -> None:
+        self._answers[name] = Answer(name, number, unit or self._unit)
+
+    def _refuse(self, rule: Rule, why_not: str) -> None:
+        if self._explain:
+            self._answers[rule.name] = Answer(rule.name, why_not=why_not)
 
 
-def _giving(rules: Sequence[Rule]) -> Sequence[Rule]:
+def giving(rules: Sequence[Rule]) -> Sequence[Rule]:
     """Which of the rules that hold on a line give there.
 
     A non-stackable one of the highest priority stands alone (at a tie the earlier in the file); one of lower
     priority gives nothing.
     """
-    if all(rule.stackable for rule in rules):
-        return rules
-    top = max(rule.priority for rule in rules)
+    top = max([rule.priority for rule in rules], default=0)
     alone = next((rule for rule in rules if not rule.stackable and rule.priority == top), None)
     return [alone] if alone is not None else [rule for rule in rules if rule.stackable]
 
 
-def _shrink(shares: list[Share], to: Share) -> None:
-    """Shrink the shares in proportion until they sum to `to`."""
-    given = sum(shares)
-    if given > to:
-        part = Fraction(to) / given
-        shares[:] = [share * part for share in shares]
+def _standing(rules: Sequence[Covering]) -> Sequence[Covering]:
+    """The same rules, with the lines on which each gives beside the others."""
+    if not [rule for rule, _ in rules if not rule.stackable]:
+        return rules
+    count = len(rules[0][1])
+    here = [giving([rule for rule, lines in rules if lines[i]]) for i in range(count)]
+    return [(rule, [rule in here[i] for i in range(count)]) for rule, _ in rules]
 
 
-def _integers(shares: Sequence[Share]) -> list[int]:
-    """The same proportions as integers."""
-    scale = lcm(1, *(share.denominator for share in shares))
-    return [share.numerator * (scale // share.denominator) for share in shares]
+def _product(numerator: int, denominator: int, times: Fraction) -> Factor:
+    numerator, denominator = numerator * times.numerator, denominator * times.denominator
+    return (
+        (LARGEST_MULTIPLIER, 1) if numerator > LARGEST_MULTIPLIER * denominator else (numerator, denominator)
+    )

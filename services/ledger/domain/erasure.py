@@ -6,13 +6,13 @@ balances are 0, and later events of that person book nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from services.ledger.domain.book import AVAILABLE, EXPIRED, PENDING, Book, MemberKey
 from services.ledger.domain.holds import OPEN, release
 from services.ledger.domain.lots import open_lots
 from shared.events import PointsExpired
+from shared.rows import replace
 
 
 def erase(book: Book, key: MemberKey, *, cause: str, at: datetime) -> None:

@@ -9,13 +9,13 @@ released ones go back to their lots, and expire at once where the lot has expire
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from services.ledger.domain.book import AVAILABLE, HELD, POINTS, REDEEMED, Book, Draw, Hold, MemberKey
 from services.ledger.domain.lots import draw, give_back, open_lots, remove
 from services.ledger.errors import HoldClosed, HoldConflict, HoldExceeded, InsufficientPoints, UnknownHold
 from shared.events import PointsHeld, PointsReleased, PointsSpent
+from shared.rows import replace
 
 OPEN, CAPTURED, RELEASED, TIMED_OUT = "open", "captured", "released", "timed_out"
 

@@ -10,7 +10,6 @@ deficit first, and only the rest opens a lot.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.ledger.domain.book import AVAILABLE, EXPIRED, Book, Draw, Lot, MemberKey, Transfer
@@ -18,6 +17,7 @@ from services.ledger.domain.program import PointsPolicy
 from services.ledger.errors import InsufficientPoints
 from shared.calendar import add_months, day_of, end_of
 from shared.events import PointsExpired
+from shared.rows import replace
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 

@@ -105,7 +105,7 @@ def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerPr
 
 
 def _add_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
-    for rule in program.rules_for(facts.trigger):
+    for rule in program.capped.get(facts.trigger, ()):
         for cap in rule.caps:
             needs.usage.add((key, rule.name, bucket_of(cap, facts)))
 

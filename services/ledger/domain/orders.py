@@ -15,7 +15,6 @@ it is awarded less what its refunds already took back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -29,7 +28,8 @@ from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
 from shared.errors import ServiceError
 from shared.events import Event, OrderPaid
-from shared.orders import Kept, Order, kept, nothing_kept, order_of, refund_of
+from shared.orders import Kept, Order, items_after_discounts, kept, nothing_kept, order_of, refund_of
+from shared.rows import replace
 
 PAID = "order.paid"
 
@@ -47,8 +47,10 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     if before is not None and before.paid is not None:
         edit_order(event, book, key, before)
         return
-    purchase = replace(
-        before or Purchase(*key, paid.order_id), paid=paid, paid_at=event.time, program_version=version.number
+    purchase = (
+        Purchase(*key, paid.order_id, paid, event.time, version.number)
+        if before is None
+        else replace(before, paid=paid, paid_at=event.time, program_version=version.number)
     )
     order = order_of(paid, program.currency)
     nth = book.order_counts.get(key, 0) + 1
@@ -58,7 +60,7 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     left = kept_of(purchase, order)
     for first in earn(program, facts, frozen):
         earned, allowed = _within_caps(book, key, program, facts, frozen, first)
-        caps.use(book, key, program.rules_for(PAID), facts, earned)
+        caps.use(book, key, program.capped.get(PAID, ()), facts, earned)
         holding = (
             None if left is None else _target(program, facts, allowed, earned.points, earned.asset, left)
         )
@@ -167,6 +169,7 @@ def facts_of(program: LedgerProgram, purchase: Purchase, order: Order, breakdown
         trigger=PAID,
         at=purchase.paid_at.astimezone(program.zone),
         order=order,
+        items=items_after_discounts(order),
         nth_order=breakdown.get("nth_order"),
         level=breakdown.get("level"),
         channel=paid.channel,
@@ -183,6 +186,7 @@ def _facts(
         trigger=PAID,
         at=at.astimezone(program.zone),
         order=order,
+        items=items_after_discounts(order),
         nth_order=nth if program.counts_orders else None,
         level=level.name if level else None,
         channel=paid.channel,
@@ -196,7 +200,7 @@ def _within_caps(
     book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, frozen: Frozen, earned: Earned
 ) -> tuple[Earned, Frozen]:
     """The award again, bounded by the room that its rules' caps leave."""
-    room = caps.room_for(book, key, program.rules_for(PAID), facts, earned)
+    room = caps.room_for(book, key, program.capped.get(PAID, ()), facts, earned)
     if not room:
         return earned, frozen
     bounded = replace(frozen, room=room)
@@ -207,7 +211,13 @@ def _target(program: LedgerProgram, facts: Facts, frozen: Frozen, points: int, a
     """What an award of `points` may hold where this much is kept; nothing kept, nothing held."""
     if not any(left.shares):
         return 0
-    return min(points, _of_asset(earn(program, replace(facts, kept=left), frozen), asset).points)
+    return min(points, _of_asset(earn(program, of_kept(facts, left), frozen), asset).points)
+
+
+def of_kept(facts: Facts, left: Kept) -> Facts:
+    """The same order, of which only this much is kept."""
+    assert facts.order is not None, "what is kept is of an order"
+    return replace(facts, kept=left, items=items_after_discounts(facts.order, left))
 
 
 def _awards_of(book: Book, key: MemberKey, order_id: str) -> list[Award]:

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property
+from math import lcm
 from zoneinfo import ZoneInfo
 
-from services.ledger.domain.conditions import Condition, LineCondition
+from services.ledger.domain.conditions import ANY, Condition, Labels, LineIn
 from shared.calendar import Period
 from shared.money import Rounding
 from shared.orders import ITEMS, Basis
 
-LARGEST_MULTIPLIER = Fraction(10)
+LARGEST_MULTIPLIER = 10  # the product of all multipliers on a line
 
 
 class Effect(Enum):
@@ -67,17 +67,19 @@ class Rule:
     whole_units: bool = False
     basis: Basis = ITEMS
     conditions: tuple[Condition, ...] = ()
-    line_conditions: tuple[LineCondition, ...] = ()
+    line_conditions: tuple[LineIn, ...] = ()
     caps: tuple[Cap, ...] = ()
     priority: int = 0
     stackable: bool = True
-    valid_from: datetime | None = None
-    valid_until: datetime | None = None
+    is_base: bool = field(init=False)
+    """True where multipliers apply to what it gives."""
+    names: Labels = field(init=False)
+    """Labels of which an order must have one, or no line is covered: the quickest way to see that it does not match."""
 
-    @property
-    def is_base(self) -> bool:
-        """True where multipliers apply to what it gives."""
-        return self.effect in BASE_EFFECTS
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_base", self.effect in BASE_EFFECTS)
+        wanted = [condition.labels for condition in self.line_conditions if not condition.excluded]
+        object.__setattr__(self, "names", wanted[0] if wanted else ANY)
 
     def rate_in(self, currency: str) -> Fraction | None:
         """Points per minor unit of this currency (or per item), None where the rule has no unit for it."""
@@ -152,6 +154,30 @@ class LedgerProgram:
     def wait_for(self, trigger: str) -> Wait:
         """How long awards of this trigger are pending."""
         return self.waits.get(trigger, IMMEDIATE)
+
+    @cached_property
+    def scale(self) -> int:
+        """The common denominator of all that the rules give for whole amounts."""
+        rules = [rule for rules in self.rules.values() for rule in rules]
+        rates = [rate for rule in rules for rate in (rule.rate, *rule.per_minor.values())]
+        return lcm(1, *[rate.denominator for rate in rates])
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[str, str], int | None]:
+        return {}
+
+    def number_of(self, rule: Rule, currency: str) -> int | None:
+        """What a rule gives for one minor unit (or item, or as it stands), counted in `1 / scale`; None without a unit."""
+        key = (rule.name, currency)
+        if key not in self._numbers:
+            rate = rule.rate_in(currency)
+            self._numbers[key] = None if rate is None else rate.numerator * (self.scale // rate.denominator)
+        return self._numbers[key]
+
+    @cached_property
+    def capped(self) -> Mapping[str, tuple[Rule, ...]]:
+        """The rules with a cap, by trigger."""
+        return {trigger: tuple(rule for rule in rules if rule.caps) for trigger, rules in self.rules.items()}
 
     @cached_property
     def assets(self) -> tuple[str, ...]:

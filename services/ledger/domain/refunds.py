@@ -9,7 +9,6 @@ What a newcomer would get wrong: held points are out of reach. Where they are al
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from services.ledger.domain.awards import credit
@@ -17,6 +16,7 @@ from services.ledger.domain.book import AVAILABLE, PENDING, REVERSED, Award, Boo
 from services.ledger.domain.lots import open_lots, remove, spending_order, take
 from services.ledger.domain.program import LedgerProgram, Negative
 from shared.events import PointsReversed
+from shared.rows import replace
 
 
 def hold_target(

@@ -10,13 +10,13 @@ an event at T is decided on a member who is settled up to T, and a job that runs
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 
 from services.ledger.domain.awards import activate, cancel
 from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
 from services.ledger.domain.holds import OPEN, TIMED_OUT, release
 from services.ledger.domain.lots import expire
+from shared.rows import replace
 
 Due = tuple[datetime, int, str, Award | Lot | Hold]
 ACTIVATES, EXPIRES, TIMES_OUT = 0, 1, 2
