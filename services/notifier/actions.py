@@ -18,7 +18,7 @@ from services.notifier.domain.announcing import announcement, unsubscribed
 from services.notifier.domain.book import Book
 from services.notifier.domain.languages import nearest
 from services.notifier.domain.members import EVERY_CHANNEL, Key, Member, Preference, wants
-from services.notifier.domain.messages import Message, State, Why
+from services.notifier.domain.messages import Kept, Message, Outcome, State, Why
 from services.notifier.domain.rules import Rules
 from services.notifier.domain.sending import (
     InDoubt,
@@ -35,7 +35,7 @@ from services.notifier.errors import MessageNotFound
 from services.notifier.handlers import news_of, on
 from services.notifier.links import Unsubscription
 from services.notifier.smtp import Answer, Result
-from services.notifier.store import Kept, Outcome, Store
+from services.notifier.store import Store
 from shared import outbox
 from shared.database import AnyConnection
 from shared.events import Event

@@ -16,13 +16,13 @@ from fastapi.responses import HTMLResponse
 from services.notifier.actions import Actions
 from services.notifier.domain.languages import nearest
 from services.notifier.domain.members import Key, Member
+from services.notifier.domain.messages import Kept
 from services.notifier.domain.rules import Channel, Rules
 from services.notifier.domain.sending import zone_of
 from services.notifier.errors import LinkInvalid, MessageNotFound
 from services.notifier.links import Links, Unsubscription
 from services.notifier.render import Setting, Templates
 from services.notifier.schemas import Inbox, InboxEntry, MessageOut
-from services.notifier.store import Kept
 from shared.database import AnyConnection
 from shared.events import Id
 from shared.http.auth import requires

@@ -8,42 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from services.notifier.domain.book import Book
 from services.notifier.domain.members import Key, Member, Preference
-from services.notifier.domain.messages import Message, State, Why
+from services.notifier.domain.messages import Kept, Message, Outcome, State, Why
 from services.notifier.domain.rules import Channel
 from shared.database import AnyConnection
 from shared.queries import Queries
 
 MAX_FAULTS = 100
 """`verify` names so many of each kind; a person will not read more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A message as a reader sees it: with what only the database knows. `facts` None: its text was forgotten."""
-
-    message: Message
-    read_at: datetime | None
-    is_forgotten: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a message that a sender had in hand.
-
-    `attempts` is added to those counted: -1 where an attempt never reached the server's ears.
-    """
-
-    message: Message
-    token: UUID
-    server_said: str | None = None
-    attempts: int = 0
 
 
 class Store:

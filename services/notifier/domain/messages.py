@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Final
+from uuid import UUID
 
 from services.notifier.domain.members import Key
 from services.notifier.domain.rules import Channel
@@ -92,3 +93,25 @@ def message_id(key: Key, cause: str, name: str, channel: Channel) -> uuid.UUID:
 def digest_cause(asset: str, day: date) -> str:
     """What stands for the cause of a day's digest of one asset."""
     return f"digest:{asset}:{day.isoformat()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message as a reader sees it: with what only the database knows. `facts` None: its text was forgotten."""
+
+    message: Message
+    read_at: datetime | None
+    is_forgotten: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message that a sender had in hand.
+
+    `attempts` is added to those counted: -1 where an attempt never reached the server's ears.
+    """
+
+    message: Message
+    token: UUID
+    server_said: str | None = None
+    attempts: int = 0

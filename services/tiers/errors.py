@@ -1,0 +1,26 @@
+"""What a caller of the tiers service may meet. The first line of a docstring is the title of the problem."""
+
+from __future__ import annotations
+
+from shared.errors import Kind, ServiceError
+
+
+class UnknownMember(ServiceError):
+    """There is no such member in this program."""
+
+    kind = Kind.NOT_FOUND
+    code = "unknown_member"
+
+
+class NoLadder(ServiceError):
+    """This program has no levels."""
+
+    kind = Kind.NOT_FOUND
+    code = "no_ladder"
+
+
+class EventFromTheFuture(ServiceError):
+    """The event says that it happens later than now."""
+
+    kind = Kind.INVALID
+    code = "event_from_the_future"

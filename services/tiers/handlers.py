@@ -1,0 +1,141 @@
+"""The Kafka door: what each event means for a member's standing.
+
+What a newcomer would get wrong: topics overtake each other, so no handler may expect another event to have come before.
+Whoever is first heard of through an order has joined; a refund of an order that is not here yet waits in its row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from services.tiers.domain.book import Book, Member, MemberKey, Needs
+from services.tiers.domain.judging import Trigger, join, settle, weigh
+from services.tiers.domain.purchases import (
+    Purchase,
+    kept_spend,
+    with_cancellation,
+    with_payment,
+    with_refund,
+)
+from services.tiers.errors import EventFromTheFuture
+from shared.events import (
+    CustomerDeleted,
+    CustomerSignedUp,
+    Event,
+    OrderCancelled,
+    OrderPaid,
+    OrderRefunded,
+)
+from shared.handlers import Handlers
+
+# Clocks of shops run ahead a little, and days differ around the world. An event from next year would end this one.
+FUTURE_TOLERANCE = timedelta(days=1)
+
+on = Handlers[Book]()
+
+
+def needs(events: Iterable[Event[Any]]) -> Needs:
+    """The rows that these events are decided on; orders of guests need none."""
+    members: set[MemberKey] = set()
+    orders: set[tuple[str, str, str]] = set()
+    for event in events:
+        if event.member_id is not None and type(event.data) in on.classes:
+            members.add((event.program_id, event.member_id))
+            if isinstance(event.data, OrderPaid | OrderRefunded | OrderCancelled):
+                orders.add((event.program_id, event.member_id, event.data.order_id))
+    return Needs(sorted(members), sorted(orders))
+
+
+@on(CustomerSignedUp)
+def welcome(event: Event[CustomerSignedUp], book: Book) -> None:
+    """Somebody opened an account: they stand on the base level from the start."""
+    key = _begin(event, book)
+    if key is not None:
+        join(book, key, event.time, _trigger(event))
+
+
+@on(OrderPaid)
+def count_order(event: Event[OrderPaid], book: Book) -> None:
+    """A paid order counts for its year, and may lift the member at once."""
+    key = _begin(event, book)
+    if key is None:
+        return
+    join(book, key, event.time, _trigger(event))
+    before = book.purchase(key, event.data.order_id)
+    _rebook(event, book, key, before, with_payment(before, event, _currency(event, book, before)))
+
+
+@on(OrderRefunded)
+def shrink_order(event: Event[OrderRefunded], book: Book) -> None:
+    """A refund shrinks what its order counts, in the order's year; without its order it waits."""
+    key = _begin(event, book)
+    if key is not None:
+        before = book.purchase(key, event.data.order_id)
+        _rebook(event, book, key, before, with_refund(before, event, _currency(event, book, before)))
+
+
+@on(OrderCancelled)
+def drop_order(event: Event[OrderCancelled], book: Book) -> None:
+    """An order that was called off counts nothing."""
+    key = _begin(event, book)
+    if key is not None:
+        before = book.purchase(key, event.data.order_id)
+        _rebook(event, book, key, before, with_cancellation(before, event))
+
+
+@on(CustomerDeleted)
+def erase(event: Event[CustomerDeleted], book: Book) -> None:
+    """Forget the member: what is left is that they asked for it, so that later events book nothing."""
+    key = (event.program_id, event.data.customer_id)
+    book.course(event.program_id)
+    if book.member(key).erased_at is None:
+        book.put_member(Member(program_id=key[0], member_id=key[1], erased_at=event.time))
+
+
+def _begin(event: Event[Any], book: Book) -> MemberKey | None:
+    """The member of an event, with all settled that was due before it; None for guests and for whoever was erased.
+
+    Raises:
+        UnknownProgram: nobody applied the program.
+        EventFromTheFuture: it happens later than now.
+    """
+    book.course(event.program_id)
+    if event.time > book.now + FUTURE_TOLERANCE:
+        raise EventFromTheFuture(f"it says {event.time.isoformat()}; check the clock of {event.source}")
+    if event.member_id is None:
+        return None
+    key = (event.program_id, event.member_id)
+    if book.member(key).erased_at is not None:
+        return None
+    settle(book, key, event.time, _trigger(event))
+    return key
+
+
+def _rebook(event: Event[Any], book: Book, key: MemberKey, before: Purchase, after: Purchase) -> None:
+    """Move what the order counts from where it counted to where it counts now, then weigh the member."""
+    if after == before:
+        return
+    course = book.course(event.program_id)
+    if after.paid_at is not None:
+        minor = kept_spend(after, course.program_at(after.paid_at).currency)
+        after = replace(after, year=course.year_of(after.paid_at), kept_minor=minor)
+    book.purchases.put(key, after.order_id, after)
+    if (before.year, before.kept_minor) == (after.year, after.kept_minor):
+        return
+    if before.year is not None:
+        book.add_spend(key, before.year, -before.kept_minor)
+    if after.year is not None:
+        book.add_spend(key, after.year, after.kept_minor)
+    weigh(book, key, event.time, _trigger(event))
+
+
+def _currency(event: Event[Any], book: Book, purchase: Purchase) -> str:
+    """The program's currency when the order was paid."""
+    return book.course(event.program_id).program_at(purchase.paid_at or event.time).currency
+
+
+def _trigger(event: Event[Any]) -> Trigger:
+    return Trigger(event.id, event.replayed)

@@ -1,0 +1,94 @@
+"""All services have the same files, so who knows one knows all; and their SQL is what the schema can answer."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from shared.migrations import migrate, migrations_of
+from shared.queries import load_queries
+from shared.service import Service
+from tests.architecture.test_rooms import ROOT, SERVICES
+
+FILES = (
+    "__init__.py", "__main__.py", "main.py", "settings.py", "api.py", "schemas.py", "handlers.py", "jobs.py",
+    "actions.py", "store.py", "errors.py", "program.py", "verify.py", "domain/__init__.py",
+)  # fmt: skip
+LONGEST_MODULE = 450  # a module is one subject; seldom over 300 lines
+
+
+def service_of(name: str) -> Service:
+    """A service's own description."""
+    found: Service = importlib.import_module(f"services.{name}.main").SERVICE
+    return found
+
+
+def test_the_four_services_are_there() -> None:
+    assert {"ledger", "tiers", "referrals", "notifier"} <= set(SERVICES)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_the_same_files(name: str) -> None:
+    folder = ROOT / "services" / name
+    missing = [file for file in FILES if not (folder / file).is_file()]
+    assert not missing, f"services/{name} lacks {', '.join(missing)}"
+    assert list((folder / "sql").glob("*.sql"))
+    assert list((folder / "migrations").glob("*.sql"))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_says_what_it_owns_listens_to_and_announces(name: str) -> None:
+    text = importlib.import_module(f"services.{name}").__doc__ or ""
+    assert all(word in text for word in ("Owns", "Listens", "Announces")), text
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_named_like_its_folder_and_schema(name: str) -> None:
+    service = service_of(name)
+    assert service.name == name
+    assert service.settings.model_config.get("env_prefix") == f"{name.upper()}_"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_migrations_are_numbered_without_a_gap_and_name_their_schema(name: str) -> None:
+    own = [
+        each for each in migrations_of(f"services.{name}", schema=name) if each.name.startswith(f"{name}/")
+    ]
+    numbers = [int(each.name.partition("/")[2][:4]) for each in own]
+    assert numbers == list(range(1, len(own) + 1))
+    for each in own:
+        tables = re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\S+)", each.text)
+        assert all(table.startswith(f"{name}.") for table in tables), tables
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_every_query_can_be_prepared_on_the_migrated_schema(
+    name: str, fresh_database: Callable[[], Awaitable[str]]
+) -> None:
+    url = await fresh_database()
+    await migrate(url, f"services.{name}", schema=name)
+    connection = await asyncpg.connect(
+        url, server_settings={"role": f"habitue_{name}", "search_path": "pg_catalog"}
+    )
+    faults = []
+    try:
+        for queries in (load_queries(f"services.{name}", schema=name), load_queries("shared", schema=name)):
+            for query in queries.names():
+                try:
+                    await connection.prepare(getattr(queries, query))
+                except asyncpg.PostgresError as error:
+                    faults.append(f"{query}: {error}")
+    finally:
+        await connection.close()
+    assert not faults, "\n".join(faults)
+
+
+def test_no_module_is_longer_than_a_subject() -> None:
+    rooms: list[Path] = [*(ROOT / "services").rglob("*.py"), *(ROOT / "shared").rglob("*.py")]
+    long = {str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines()) for file in rooms}
+    assert not {name: lines for name, lines in long.items() if lines > LONGEST_MODULE}
