@@ -7,7 +7,7 @@ because nearly every question of a rule is about one member.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
@@ -90,27 +90,21 @@ class Rows(Generic[G, K, V]):
 
     def new(self) -> list[V]:
         """Rows that the database does not have yet, in the order they came up."""
-        return [self._groups[g][k] for g, k in self._alive() if (g, k) not in self._loaded]
+        return [self._groups[pair[0]][pair[1]] for pair in self._changed if pair not in self._loaded]
 
     def updated(self) -> list[V]:
         """Rows that the database has and that changed, in the order of their keys, so that all lock alike."""
-        return [
-            self._groups[g][k]
-            for g, k in sorted(self._alive(), key=lambda pair: (pair[0], pair[1]))
-            if (g, k) in self._loaded
-        ]
+        return [self._groups[g][k] for g, k in sorted(self._loaded.intersection(self._changed))]
 
     def changed(self) -> list[V]:
         """Both, new and updated."""
-        return [self._groups[g][k] for g, k in self._alive()]
-
-    def _alive(self) -> Iterable[tuple[G, K]]:
-        return [(g, k) for g, k in self._changed if k in self._groups.get(g, ())]
+        return [self._groups[g][k] for g, k in self._changed]
 
     def _restore(self, group: object, key: object, old: object) -> None:
         rows = self._groups[group]  # type: ignore[index]
         if old is _ABSENT:
             del rows[key]  # type: ignore[arg-type]
+            del self._changed[(group, key)]  # type: ignore[arg-type]
         else:
             rows[key] = old  # type: ignore[index,assignment]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from shared.events import topic_of
 from shared.http.app import create_app
 from shared.http.client import http_client
 from shared.http.health import Health, create_probe_app, database_answers
+from shared.http.program import program_router
 from shared.jobs import Job, run_jobs
 from shared.kafka import KAFKA_NOT_NOW
 from shared.logs import configure_logs
@@ -162,6 +164,7 @@ def run(service: Service, role: Role) -> None:
     Exits 0 after a graceful stop, 3 where a person has to look, 75 to be started again.
     """
     settings = service.settings.read()
+    calm_garbage_collector()
     configure_logs(service.name, role.value, level=settings.log_level, log_format=settings.log_format)
     try:
         uvloop.run(serve(service, settings, role))
@@ -174,6 +177,17 @@ def run(service: Service, role: Role) -> None:
     except ServiceError as error:
         log.error("service_stopped", code=error.code, reason=error.message)
         sys.exit(EXIT_REFUSED)
+
+
+def calm_garbage_collector() -> None:
+    """Look for reference cycles seldom, and never in what was there at the start.
+
+    A batch makes some hundred thousand objects and frees them by counting; looking through them again and again for
+    cycles, of which it makes none, takes a tenth of the worker's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 async def serve(
@@ -359,7 +373,7 @@ def app_of(service: Service, settings: ServiceSettings, ports: Ports, doors: Doo
         description=(service.package.__doc__ or "").strip(),
         service=service.name,
         version=service.version,
-        routers=service.routers,
+        routers=(*service.routers, program_router(service.name)),
         public_routers=service.public_routers,
         metrics=ports.metrics,
         verifier=verifier,

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Path, Query, Request
 from pydantic import AwareDatetime
 
-from services.ledger import reading
+from services.ledger import views
 from services.ledger.actions import Actions
 from services.ledger.domain.book import Book, Hold, MemberKey
 from services.ledger.errors import (
@@ -172,8 +172,8 @@ def _actions(request: Request) -> Actions:
     return actions
 
 
-def _reading(request: Request) -> reading.Reading:
-    found: reading.Reading = request.app.state.reading
+def _reading(request: Request) -> views.Reading:
+    found: views.Reading = request.app.state.reading
     return found
 
 

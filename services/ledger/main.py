@@ -6,9 +6,9 @@ import services.ledger
 from services.ledger import api, jobs, program, verify
 from services.ledger.actions import Actions
 from services.ledger.handlers import on
-from services.ledger.reading import Reading
 from services.ledger.settings import Settings
 from services.ledger.store import Store
+from services.ledger.views import Reading
 from shared.events import (
     PointsEarned,
     PointsExpired,
@@ -18,7 +18,6 @@ from shared.events import (
     PointsReversed,
     PointsSpent,
 )
-from shared.http.program import program_router
 from shared.programs import Programs
 from shared.service import Doors, Ports, Service
 
@@ -50,7 +49,7 @@ SERVICE = Service(
         PointsReversed,
         PointsExpired,
     ),
-    routers=(api.router, program_router("ledger")),
+    routers=(api.router,),
     build=build,
     verify=verify.differences,
     parse_program=program.parse,

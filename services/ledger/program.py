@@ -312,7 +312,7 @@ class _Reader:
             caps.append(
                 Cap(times=count, by=by, rejects=rejects)
                 if name == "limit"
-                else Cap(points=Fraction(count), by=by, rejects=rejects)
+                else Cap(points=count, by=by, rejects=rejects)
             )
         return tuple(caps)
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from fractions import Fraction
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
 import msgspec
+from msgspec.structs import astuple
 
 from services.ledger.domain.book import (
     MEMBER_ACCOUNTS,
@@ -37,7 +38,9 @@ from services.ledger.domain.program import LedgerProgram
 from shared.database import AnyConnection
 from shared.events import OrderPaid, OrderRefunded
 from shared.programs import Versions
+from shared.orders import exact
 from shared.queries import Queries
+from shared.rows import replace
 
 Row = asyncpg.Record
 
@@ -45,25 +48,17 @@ _json = msgspec.json.Encoder()
 _paid = msgspec.json.Decoder(OrderPaid)
 _refunds = msgspec.json.Decoder(tuple[OrderRefunded, ...])
 
-TRANSFER_COLUMNS = (
-    "program_id", "member_id", "asset", "version", "kind", "from_account", "to_account", "amount",
-    "award_id", "order_id", "hold_id", "cause", "happened_at", "pending", "available", "held",
-)  # fmt: skip
-PURCHASE_COLUMNS = (
-    "program_id", "member_id", "order_id", "paid_at", "program_version", "paid", "fulfilled_at", "cancelled_at",
-    "refunds", "removed_lines",
-)  # fmt: skip
-AWARD_COLUMNS = (
-    "program_id", "member_id", "award_id", "asset", "kind", "order_id", "cause", "happened_at", "program_version",
-    "points", "state", "breakdown", "reversed", "written_off", "due_at",
-)  # fmt: skip
-LOT_COLUMNS = (
-    "program_id", "member_id", "asset", "lot_no", "award_id", "order_id", "opened_at", "expires_at", "amount",
-    "remaining", "expired",
-)  # fmt: skip
-HOLD_COLUMNS = (
-    "program_id", "member_id", "hold_id", "asset", "points", "state", "held_at", "held_until", "draws", "captured",
-    "order_id",
+TRANSFER_COLUMNS = Transfer.__struct_fields__
+AWARD_COLUMNS = Award.__struct_fields__
+LOT_COLUMNS = Lot.__struct_fields__
+HOLD_COLUMNS = Hold.__struct_fields__
+PURCHASE_COLUMNS = Purchase.__struct_fields__
+"""Columns are called as the fields are: a row is the tuple of its values, and the other way round."""
+
+CHANGING_LOT = ("program_id", "member_id", "asset", "lot_no", "remaining", "expired")
+CHANGING_HOLD = ("program_id", "member_id", "hold_id", "state", "captured", "order_id")
+CHANGING_AWARD = (
+    "program_id", "member_id", "award_id", "points", "state", "breakdown", "reversed", "written_off", "due_at",
 )  # fmt: skip
 
 
@@ -98,9 +93,7 @@ class Store:
         await self._save_orders(connection, book)
         await self._save_lots(connection, book)
         if len(book.transfers):
-            await _copy(
-                connection, "transfer", TRANSFER_COLUMNS, [_transfer_row(each) for each in book.transfers]
-            )
+            await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
             await self._save_movements(connection, book.transfers)
 
     async def due_members(self, connection: AnyConnection, until: datetime, limit: int) -> list[MemberKey]:
@@ -120,15 +113,9 @@ class Store:
         columns = _columns(keys, 2)
         await connection.execute(self._sql.insert_members, *columns)
         for row in await connection.fetch(self._sql.lock_members, *columns):
-            member = Member(
-                row["program_id"],
-                row["member_id"],
-                row["joined_at"],
-                _levels(row["levels"]),
-                row["next_due"],
-                row["erased_at"],
-            )
-            key = (member.program_id, member.member_id)
+            program_id, member_id, joined_at, levels, *moments = row
+            key = (program_id, member_id)
+            member = Member(program_id, member_id, joined_at, _levels(levels), *moments)
             book.members.load(key, "", member)
             book.stored_due[key] = member.next_due
 
@@ -164,7 +151,7 @@ class Store:
         keys = sorted((*key, rule, bucket) for key, rule, bucket in needs.usage)
         for row in await connection.fetch(self._sql.load_usage, *_columns(keys, 4)):
             program_id, member_id, rule, bucket, times, points = row
-            usage = Usage(program_id, member_id, rule, bucket, times, Fraction(points))
+            usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
             book.usage.load((program_id, member_id), (rule, bucket), usage)
 
     async def _load_details(self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]) -> None:
@@ -175,9 +162,8 @@ class Store:
             lot = Lot(*row)
             book.lots.load((lot.program_id, lot.member_id), (lot.asset, lot.lot_no), lot)
         for row in await connection.fetch(self._sql.load_holds, *columns):
-            values = dict(row)
-            draws = tuple(Draw(*each) for each in json.loads(values.pop("draws")))
-            hold = Hold(**values, draws=draws)
+            draws = tuple(Draw(*each) for each in json.loads(row["draws"]))
+            hold = replace(Hold(*row), draws=draws)
             book.holds.load((hold.program_id, hold.member_id), hold.hold_id, hold)
         book.detailed.update(keys)
 
@@ -189,9 +175,7 @@ class Store:
             )
         balances = sorted(book.balances.changed(), key=lambda b: (b.program_id, b.member_id, b.asset))
         if balances:
-            await connection.execute(
-                self._sql.save_balances, *_columns([_balance_row(b) for b in balances], 7)
-            )
+            await connection.execute(self._sql.save_balances, *_columns(map(astuple, balances), 7))
         used = sorted(book.usage.changed(), key=lambda u: (u.program_id, u.member_id, u.rule, u.bucket))
         if used:
             await connection.execute(self._sql.save_usage, *_columns([_usage_row(u) for u in used], 6))
@@ -205,44 +189,31 @@ class Store:
             book.purchases.new(),
             (self._sql.update_purchases, PURCHASE_COLUMNS, book.purchases.updated()),
         )
-        changing = (
-            "program_id",
-            "member_id",
-            "award_id",
-            "points",
-            "state",
-            "breakdown",
-            "reversed",
-            "written_off",
-            "due_at",
-        )
         await _write(
             connection,
             "award",
             AWARD_COLUMNS,
             _award_row,
             book.awards.new(),
-            (self._sql.update_awards, changing, book.awards.updated()),
+            (self._sql.update_awards, CHANGING_AWARD, book.awards.updated()),
         )
 
     async def _save_lots(self, connection: AnyConnection, book: Book) -> None:
-        changing = ("program_id", "member_id", "asset", "lot_no", "remaining", "expired")
         await _write(
             connection,
             "lot",
             LOT_COLUMNS,
-            _plain_row(LOT_COLUMNS),
+            astuple,
             book.lots.new(),
-            (self._sql.update_lots, changing, book.lots.updated()),
+            (self._sql.update_lots, CHANGING_LOT, book.lots.updated()),
         )
-        changing = ("program_id", "member_id", "hold_id", "state", "captured", "order_id")
         await _write(
             connection,
             "hold",
             HOLD_COLUMNS,
             _hold_row,
             book.holds.new(),
-            (self._sql.update_holds, changing, book.holds.updated()),
+            (self._sql.update_holds, CHANGING_HOLD, book.holds.updated()),
         )
 
     async def _save_movements(self, connection: AnyConnection, transfers: Iterable[Transfer]) -> None:
@@ -271,20 +242,19 @@ async def _write(
         await _copy(connection, table, columns, [row_of(each) for each in new])
     query, changing, updated = update
     if updated:
-        places = [columns.index(name) for name in changing]
-        rows = [tuple(row[place] for place in places) for row in map(row_of, updated)]
-        await connection.execute(query, *_columns(rows, len(places)))
+        changed = itemgetter(*[columns.index(name) for name in changing])
+        await connection.execute(query, *_columns([changed(row_of(each)) for each in updated], len(changing)))
 
 
 async def _copy(
-    connection: AnyConnection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    connection: AnyConnection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
 ) -> None:
     await connection.copy_records_to_table(table, schema_name="ledger", columns=columns, records=rows)
 
 
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+def _columns(rows: Iterable[Iterable[Any]], width: int) -> list[tuple[Any, ...]]:
     """Rows turned into one array per column, as `unnest` wants them."""
-    return [[row[i] for row in rows] for i in range(width)]
+    return list(zip(*rows, strict=True)) or [()] * width
 
 
 def _load_purchase(book: Book, row: Row) -> MemberKey:
@@ -299,118 +269,73 @@ def _load_award(book: Book, row: Row) -> None:
     book.awards.load((award.program_id, award.member_id), award.award_id, award)
 
 
+class Stored(Mapping[str, Any]):
+    """A breakdown as Postgres has it: read only where somebody looks into it, and not written again."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def _read(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._text)
+        return found
+
+    def __getitem__(self, name: str) -> Any:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
 def _purchase(row: Row) -> Purchase:
-    return Purchase(
-        row["program_id"],
-        row["member_id"],
-        row["order_id"],
-        _paid.decode(row["paid"]) if row["paid"] is not None else None,
-        row["paid_at"],
-        row["program_version"],
-        row["fulfilled_at"],
-        row["cancelled_at"],
-        _refunds.decode(row["refunds"]),
-        tuple(json.loads(row["removed_lines"])),
+    purchase = Purchase(*row)
+    return replace(
+        purchase,
+        paid=_paid.decode(row["paid"]) if row["paid"] is not None else None,
+        refunds=_refunds.decode(row["refunds"]),
+        removed_lines=tuple(json.loads(row["removed_lines"])),
     )
 
 
 def _award(row: Row) -> Award:
-    values = dict(row)
-    return Award(**values | {"breakdown": json.loads(values["breakdown"])})
+    award = Award(*row)
+    return replace(award, breakdown=Stored(row["breakdown"]))
 
 
 def _member_row(member: Member) -> tuple[Any, ...]:
-    return (
-        member.program_id,
-        member.member_id,
-        member.joined_at,
-        _levels_json(member.levels),
-        member.next_due,
-        member.erased_at,
-    )
-
-
-def _balance_row(balance: Balance) -> tuple[Any, ...]:
-    return (
-        balance.program_id,
-        balance.member_id,
-        balance.asset,
-        balance.pending,
-        balance.available,
-        balance.held,
-        balance.version,
-    )
+    return astuple(replace(member, levels=_levels_json(member.levels)))
 
 
 def _usage_row(usage: Usage) -> tuple[Any, ...]:
-    return (usage.program_id, usage.member_id, usage.rule, usage.bucket, usage.times, str(usage.points))
+    return astuple(replace(usage, points=str(usage.points)))
 
 
 def _purchase_row(purchase: Purchase) -> tuple[Any, ...]:
+    program_id, member_id, order_id, paid, *moments, refunds, removed_lines = astuple(purchase)
     return (
-        purchase.program_id,
-        purchase.member_id,
-        purchase.order_id,
-        purchase.paid_at,
-        purchase.program_version,
-        _json.encode(purchase.paid).decode() if purchase.paid is not None else None,
-        purchase.fulfilled_at,
-        purchase.cancelled_at,
-        _json.encode(purchase.refunds).decode() if purchase.refunds else "[]",
-        json.dumps(purchase.removed_lines) if purchase.removed_lines else "[]",
+        program_id,
+        member_id,
+        order_id,
+        _json.encode(paid).decode() if paid is not None else None,
+        *moments,
+        _json.encode(refunds).decode() if refunds else "[]",
+        json.dumps(removed_lines) if removed_lines else "[]",
     )
 
 
 def _award_row(award: Award) -> tuple[Any, ...]:
-    return (
-        award.program_id,
-        award.member_id,
-        award.award_id,
-        award.asset,
-        award.kind,
-        award.order_id,
-        award.cause,
-        award.happened_at,
-        award.program_version,
-        award.points,
-        award.state,
-        _json.encode(award.breakdown).decode(),
-        award.reversed,
-        award.written_off,
-        award.due_at,
-    )
+    breakdown = award.breakdown
+    text = None if isinstance(breakdown, Stored) else _json.encode(breakdown).decode()
+    return astuple(replace(award, breakdown=text))
 
 
 def _hold_row(hold: Hold) -> tuple[Any, ...]:
-    row = _plain_row(HOLD_COLUMNS)(hold)
     draws = json.dumps([[each.lot_no, each.points] for each in hold.draws])
-    place = HOLD_COLUMNS.index("draws")
-    return (*row[:place], draws, *row[place + 1 :])
-
-
-def _transfer_row(transfer: Transfer) -> tuple[Any, ...]:
-    return (
-        transfer.program_id,
-        transfer.member_id,
-        transfer.asset,
-        transfer.version,
-        transfer.kind,
-        transfer.from_account,
-        transfer.to_account,
-        transfer.amount,
-        transfer.award_id,
-        transfer.order_id,
-        transfer.hold_id,
-        transfer.cause,
-        transfer.happened_at,
-        transfer.pending,
-        transfer.available,
-        transfer.held,
-    )
-
-
-def _plain_row(columns: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    return lambda row: tuple(getattr(row, name) for name in columns)
+    return astuple(replace(hold, draws=draws))
 
 
 def _levels(text: str) -> tuple[Level, ...]:

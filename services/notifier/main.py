@@ -29,7 +29,6 @@ from shared.events import (
     MessageSent,
     MessageSuppressed,
 )
-from shared.http.program import program_router
 from shared.logs import get_logger
 from shared.programs import Programs
 from shared.service import Doors, Ports, Service
@@ -122,7 +121,7 @@ SERVICE = Service(
     settings=Settings,
     listens=on.classes,
     announces=(MessageSent, MessageDeferred, MessageFailed, MessageSuppressed, MemberUnsubscribed),
-    routers=(api.router, program_router("notifier")),
+    routers=(api.router,),
     public_routers=(api.public_router,),
     build=build,
     verify=verify,

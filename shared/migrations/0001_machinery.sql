@@ -39,6 +39,7 @@ CREATE TABLE service.dead_letter (
     state text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'replayed', 'discarded')),
     refused_at timestamptz NOT NULL DEFAULT now(),
     settled_at timestamptz,
+    note text,
     UNIQUE (topic, partition, record_offset)
 );
 CREATE INDEX dead_letter_open ON service.dead_letter (dead_letter_id) WHERE state = 'open';
@@ -48,7 +49,7 @@ CREATE TABLE service.program (
     program_id text NOT NULL,
     version integer NOT NULL,
     since timestamptz NOT NULL,
-    document jsonb NOT NULL,
+    document json NOT NULL, -- not jsonb: it keeps the merchant's order of words
     applied_at timestamptz NOT NULL,
     PRIMARY KEY (program_id, version)
 );

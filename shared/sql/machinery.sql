@@ -62,7 +62,7 @@ INSERT INTO service.dead_letter
     (topic, partition, record_offset, record_time, record_key, record_value, headers, code, message)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (topic, partition, record_offset) DO UPDATE
-    SET code = excluded.code, message = excluded.message, state = 'open', refused_at = now(), settled_at = NULL
+    SET code = excluded.code, message = excluded.message, state = 'open', refused_at = now(), settled_at = NULL, note = NULL
 
 -- name: refused_just_before
 -- The offsets refused in the last $4 offsets before the position, newest first.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from shared.token_keys import write_key_pair
-from shared.tokens import read_private_key, sign_token
+from shared.token_keys import read_private_key, write_key_pair
+from shared.tokens import sign_token
 from tests.support.events import NOON, PROGRAM
 
 

@@ -92,9 +92,11 @@ def grant(
     if held:
         book.schedule(key, due_at)
         rules = tuple(
-            RulePoints(rule=answer.rule, points=int(answer.points))
-            for answer in earned.answers
-            if answer.points
+            [
+                RulePoints(rule=answer.rule, points=int(answer.points // answer.unit))
+                for answer in earned.answers
+                if answer.points
+            ]
         )
         credit(book, award, program, held, kind=origin.kind, cause=origin.cause, at=origin.at, rules=rules)
     return award

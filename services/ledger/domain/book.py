@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.program import LedgerProgram
 from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
 from shared.events import Event, OrderPaid, OrderRefunded, event_type
+from shared.orders import Share
 from shared.programs import Versions, unknown
 from shared.rows import Entries, Journal, Row, Rows, replace
 
@@ -182,7 +182,7 @@ class Usage(Row, frozen=True, gc=False):
     rule: str
     bucket: str
     times: int = 0
-    points: Fraction = Fraction(0)
+    points: Share = 0
 
 
 @dataclass(slots=True)

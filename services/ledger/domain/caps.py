@@ -9,12 +9,12 @@ gives no room back, and a later evaluation does not look at the usage again.
 
 from __future__ import annotations
 
-from fractions import Fraction
 
 from services.ledger.domain.book import Book, MemberKey, Usage
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import Earned
+from services.ledger.domain.earning import Earned, per
 from services.ledger.domain.program import Cap, Rule
+from shared.orders import Share
 from shared.rows import replace
 
 FOREVER = "ever"
@@ -26,30 +26,32 @@ def bucket_of(cap: Cap, facts: Facts) -> str:
     return f"{measure}:{','.join(f'{name}={_value(name, facts)}' for name in cap.by) or FOREVER}"
 
 
-def room_for(
-    book: Book, key: MemberKey, rules: tuple[Rule, ...], facts: Facts, earned: Earned
-) -> dict[str, Fraction]:
-    """What each of these capped rules may give, where that is less than it would give."""
-    rooms = {}
-    for rule in rules:
-        wanted = _given(earned, rule)
-        if wanted:
-            room = min(_room(book, key, rule, cap, facts, wanted) for cap in rule.caps)
-            if room < wanted:
-                rooms[rule.name] = room
-    return rooms
+class Usages:
+    """What a member has used of the caps that an event meets: asked while it is decided, counted afterwards."""
 
+    __slots__ = ("_book", "_facts", "_key", "_met")
 
-def use(book: Book, key: MemberKey, rules: tuple[Rule, ...], facts: Facts, earned: Earned) -> None:
-    """Count what was given against the caps of these rules."""
-    for rule in rules:
-        points = _given(earned, rule)
-        if not points:
-            continue
-        for cap in rule.caps:
-            usage = _usage(book, key, rule, bucket_of(cap, facts))
-            counted = replace(usage, times=usage.times + 1, points=usage.points + points)
-            book.usage.put(key, (rule.name, usage.bucket), counted)
+    def __init__(self, book: Book, key: MemberKey, facts: Facts) -> None:
+        self._book = book
+        self._key = key
+        self._facts = facts
+        self._met: dict[str, list[Usage]] = {}
+
+    def room_for(self, rule: Rule, wanted: Share) -> Share:
+        """What all caps of a rule leave of the exact points that it wants to give."""
+        met = self._met[rule.name] = [
+            _usage(self._book, self._key, rule, bucket_of(cap, self._facts)) for cap in rule.caps
+        ]
+        return min([_room(cap, usage, wanted) for cap, usage in zip(rule.caps, met, strict=True)])
+
+    def count(self, earned: Earned) -> None:
+        """Count what was given against the caps that were asked."""
+        for answer in earned.answers if self._met else ():
+            for usage in self._met.get(answer.rule, ()) if answer.points else ():
+                counted = replace(
+                    usage, times=usage.times + 1, points=usage.points + per(answer.points, answer.unit)
+                )
+                self._book.usage.put(self._key, (usage.rule, usage.bucket), counted)
 
 
 def free(book: Book, key: MemberKey, rule: str, bucket: str) -> None:
@@ -59,21 +61,12 @@ def free(book: Book, key: MemberKey, rule: str, bucket: str) -> None:
         book.usage.put(key, (rule, bucket), replace(usage, times=usage.times - 1))
 
 
-def _given(earned: Earned, rule: Rule) -> Fraction | None:
-    """The exact points that this rule gave; None where it did not match."""
-    for answer in earned.answers:
-        if answer.rule == rule.name:
-            return answer.exact if answer.why_not is None else None
-    return None
-
-
-def _room(book: Book, key: MemberKey, rule: Rule, cap: Cap, facts: Facts, wanted: Fraction) -> Fraction:
-    usage = _usage(book, key, rule, bucket_of(cap, facts))
+def _room(cap: Cap, usage: Usage, wanted: Share) -> Share:
     if cap.times is not None:
-        return wanted if usage.times < cap.times else Fraction(0)
+        return wanted if usage.times < cap.times else 0
     assert cap.points is not None
-    room = max(Fraction(0), cap.points - usage.points)
-    return Fraction(0) if cap.rejects and room < wanted else room
+    room = min(wanted, max(0, cap.points - usage.points))
+    return 0 if cap.rejects and room < wanted else room
 
 
 def _usage(book: Book, key: MemberKey, rule: Rule, bucket: str) -> Usage:

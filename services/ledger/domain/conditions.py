@@ -7,19 +7,17 @@ holds for a bonus or multiplier of the order as soon as one line fits.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Protocol
 
-from shared.events import OrderLine
 from shared.money import to_decimal_string
 from shared.orders import Kept, Order, Share
 from shared.rows import Row
 
 Labels = frozenset[str]
 """Everything by which a rule may name a line, such as `category:tea`."""
-ANY: Labels = frozenset({"any"})
-"""What every order has: the name for rules that ask for no label."""
 
 
 class Facts(Row, frozen=True, gc=False, kw_only=True):
@@ -216,18 +214,22 @@ class LineIn:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", frozenset(f"{self.name}:{value}" for value in self.values))
 
+    def meets(self, labels: Labels) -> bool:
+        return labels.isdisjoint(self.labels) is self.excluded
+
     def wanted(self) -> str:
         return f"{'no ' if self.excluded else ''}{self.name} {' or '.join(sorted(self.values))}"
 
 
-def labels_of(line: OrderLine) -> Labels:
+def labels_of(
+    categories: Iterable[str],
+    collections: Iterable[str],
+    brand: str | None,
+    product_id: str | None,
+    sku: str | None,
+) -> Labels:
     """Everything by which a rule may name a line."""
-    labels = [f"category:{value}" for value in line.categories]
-    labels += [f"collection:{value}" for value in line.collections]
-    if line.brand is not None:
-        labels.append(f"brand:{line.brand}")
-    if line.product_id is not None:
-        labels.append(f"product:{line.product_id}")
-    if line.sku is not None:
-        labels.append(f"sku:{line.sku}")
-    return frozenset(labels)
+    labels = [f"category:{value}" for value in categories]
+    labels += [f"collection:{value}" for value in collections]
+    single = (("brand", brand), ("product", product_id), ("sku", sku))
+    return frozenset(labels + [f"{name}:{value}" for name, value in single if value is not None])

@@ -16,7 +16,7 @@ from services.ledger.domain import caps
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
 from services.ledger.domain.book import POINTS, Award, Book, MemberKey
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import NOT_FROZEN, Earned, earn
+from services.ledger.domain.earning import Earned, Frozen, earn
 from services.ledger.domain.program import LedgerProgram, Rule
 from services.ledger.domain.refunds import hold_target
 from shared.events import (
@@ -38,18 +38,16 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
     level = book.member(key).level_before(event.time)
     facts = facts_of(event, program, level=level.name if level else None, verified_purchase=verified_purchase)
     rules = program.capped.get(facts.trigger, ())
-    for first in earn(program, facts, explain=True):
-        room = caps.room_for(book, key, rules, facts, first)
-        frozen = replace(NOT_FROZEN, room=room)
-        earned = _of_asset(earn(program, facts, frozen, explain=True), first.asset) if room else first
-        caps.use(book, key, rules, facts, earned)
+    usages = caps.Usages(book, key, facts)
+    for earned in earn(program, facts, caps=usages, explain=True):
+        usages.count(earned)
         grant(
             book,
             key,
             program,
             Origin(award_id_of(event, earned.asset), event.id, event.time, version.number),
             earned,
-            breakdown=explanation(facts, earned, frozen) | _why(rules, facts, earned),
+            breakdown=explanation(facts, earned, Frozen(room=earned.room)) | _why(rules, facts, earned),
             state=state_of(program.wait_for(facts.trigger), event.time, None, program),
         )
 
@@ -151,7 +149,3 @@ def _why(rules: tuple[Rule, ...], facts: Facts, earned: Earned) -> dict[str, Any
         [rule.name, caps.bucket_of(cap, facts)] for rule in rules if rule.name in given for cap in rule.caps
     ]
     return {"why_not": why, "subjects": [pair for pair in subjects if "product=" in pair[1]]}
-
-
-def _of_asset(earned: tuple[Earned, ...], asset: str) -> Earned:
-    return next(each for each in earned if each.asset == asset)

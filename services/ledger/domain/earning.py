@@ -19,11 +19,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import lcm
+from typing import Protocol
 
-from services.ledger.domain.conditions import ANY, Facts, labels_of
+from services.ledger.domain.conditions import Facts
 from services.ledger.domain.program import LARGEST_MULTIPLIER, Effect, LedgerProgram, Rule
 from shared.money import Rounding, largest_remainder, rounded
-from shared.orders import Basis, Order, Share, basis_by_line, quantities
+from shared.orders import Order, Share, basis_by_line, quantities
+from shared.orders.paid import plain
 from shared.rows import Row
 
 LEVEL = "level"  # how the level's own multiplier is called in explanations
@@ -40,7 +42,18 @@ class Frozen(Row, frozen=True, gc=False):
     """
 
     earn_times: Fraction = Fraction(1)
-    room: Mapping[str, Fraction] = {}
+    room: Mapping[str, Share] = {}
+
+    def room_for(self, rule: Rule, wanted: Share) -> Share:
+        """What the rule was allowed of what it wants now."""
+        return min(wanted, self.room.get(rule.name, wanted))
+
+
+class Caps(Protocol):
+    """Who is asked how much a rule with a cap may give: when an event is decided, the member's usage."""
+
+    def room_for(self, rule: Rule, wanted: Share) -> Share:
+        """How much of the exact points that it wants to give it may give."""
 
 
 class Answer(Row, frozen=True, gc=False):
@@ -58,35 +71,40 @@ class Answer(Row, frozen=True, gc=False):
 
 
 class Earned(Row, frozen=True, gc=False):
-    """The points of one asset: the whole award, its split over lines and bonus, and the answers of the rules."""
+    """The points of one asset: the whole award, its split over lines and bonus, and the answers of the rules.
+
+    `room` is what rules with a cap were allowed, where they wanted to give more.
+    """
 
     asset: str
     points: int
     by_line: tuple[int, ...]
     bonus: int
     answers: tuple[Answer, ...]
+    room: Mapping[str, Share] = {}
 
 
 NOT_FROZEN = Frozen()
 
 
 def earn(
-    program: LedgerProgram, facts: Facts, frozen: Frozen = NOT_FROZEN, *, explain: bool = False
+    program: LedgerProgram,
+    facts: Facts,
+    frozen: Frozen = NOT_FROZEN,
+    *,
+    caps: Caps | None = None,
+    explain: bool = False,
 ) -> tuple[Earned, ...]:
     """What the event earns under these rules, per asset; empty where no rule has this trigger.
 
-    The answers are those of the rules that match; with `explain` also why the others do not.
+    `caps` are asked for the room of each capped rule that holds (default: what is frozen). The answers are those of
+    the rules that match; with `explain` also why the others do not.
     """
-    rules = program.rules_for(facts.trigger)
-    assets = dict.fromkeys([rule.asset for rule in rules])
-    if len(assets) == 1:
-        return tuple([_Reckoning(program, facts, frozen, explain).run(asset, rules) for asset in assets])
+    rules = program.rules_by_asset(facts.trigger)
     return tuple(
         [
-            _Reckoning(program, facts, frozen, explain).run(
-                asset, [rule for rule in rules if rule.asset == asset]
-            )
-            for asset in assets
+            _Reckoning(program, facts, frozen, caps or frozen, explain).run(asset, rules[asset])
+            for asset in rules
         ]
     )
 
@@ -94,30 +112,35 @@ def earn(
 class _Reckoning:
     """One event under one program. Points are counted in `1 / unit`: whole numbers as long as nothing is divided."""
 
-    def __init__(self, program: LedgerProgram, facts: Facts, frozen: Frozen, explain: bool) -> None:
+    def __init__(
+        self, program: LedgerProgram, facts: Facts, frozen: Frozen, caps: Caps, explain: bool
+    ) -> None:
         self._program = program
         self._unit = program.scale
         self._facts = facts
         self._frozen = frozen
+        self._caps = caps
         self._explain = explain
         self._answers: dict[str, Answer] = {}
-        self._amounts: dict[tuple[bool, Basis], Sequence[Share]] = {}
+        self._room: dict[str, Share] = {}
+        self._amounts: dict[str, Sequence[Share]] = {}
         lines = facts.order.lines if facts.order is not None else ()
         self._count = len(lines) or 1
         self._all_lines = [True] * self._count
-        self._labels = [labels_of(line.item) for line in lines]
-        self._all_labels = ANY.union(*self._labels)
+        self._naming = [program.naming(line.item) for line in lines]
+        self._named = frozenset().union(*self._naming)
 
     def run(self, asset: str, rules: Sequence[Rule]) -> Earned:
         base: list[Covering] = []
         multipliers: list[Covering] = []
         bonuses: list[Covering] = []
         for rule in rules:
-            if not rule.names.isdisjoint(self._all_labels) or self._explain:
-                lines = self._lines_of(rule)
-                if lines is not None:
-                    kind = base if rule.is_base else multipliers if rule.effect is Effect.TIMES else bonuses
-                    kind.append((rule, lines))
+            if rule.line_conditions and rule.name not in self._named and not self._explain:
+                continue  # it asks for lines that the order does not have
+            lines = self._lines_of(rule)
+            if lines is not None:
+                kind = base if rule.is_base else multipliers if rule.effect is Effect.TIMES else bonuses
+                kind.append((rule, lines))
         numbers = self._base(base)
         factors = [(1, 1)] * self._count
         if multipliers or self._frozen.earn_times != 1:
@@ -136,13 +159,7 @@ class _Reckoning:
         return self._all_lines if not rule.line_conditions else self._covered(rule)
 
     def _covered(self, rule: Rule) -> list[bool] | None:
-        covered = self._all_lines
-        for condition in rule.line_conditions:
-            named, excluded = condition.labels, condition.excluded
-            covered = [
-                ok and labels.isdisjoint(named) is excluded
-                for ok, labels in zip(covered, self._labels, strict=True)
-            ]
+        covered = [rule.name in naming for naming in self._naming]
         if self._facts.kept is not None:  # what came back wholly is no longer there
             covered = [ok and share > 0 for ok, share in zip(covered, self._facts.kept.shares, strict=True)]
         if True in covered:
@@ -172,24 +189,35 @@ class _Reckoning:
             return None
         amounts = self._amounts_for(rule, order)
         numbers = [amount * factor if ok else 0 for amount, ok in zip(amounts, lines, strict=True)]
-        if rule.whole_units or rule.name in self._frozen.room:
+        if rule.whole_units or rule.caps:
             return self._bounded(rule, numbers)
         return numbers
 
     def _amounts_for(self, rule: Rule, order: Order) -> Sequence[Share]:
-        key = (rule.effect is Effect.PER_ITEM, rule.basis)
-        if key not in self._amounts:
+        amounts = self._amounts.get(rule.measure)
+        if amounts is None:
             kept = self._facts.kept
-            self._amounts[key] = quantities(order, kept) if key[0] else basis_by_line(order, rule.basis, kept)
-        return self._amounts[key]
+            by_item = rule.effect is Effect.PER_ITEM
+            amounts = quantities(order, kept) if by_item else basis_by_line(order, rule.basis, kept)
+            self._amounts[rule.measure] = amounts
+        return amounts
 
     def _bounded(self, rule: Rule, numbers: list[Share]) -> list[Share]:
         """Whole units over all lines of the rule together, then the room of its cap: both shrink in proportion."""
-        given = bound = Fraction(sum(numbers), self._unit)
+        given = bound = per(sum(numbers), self._unit)
         if rule.whole_units:
             bound = given // rule.rate * rule.rate
-        bound = min(bound, self._frozen.room.get(rule.name, bound))
-        return numbers if bound == given else [number * bound / given for number in numbers]
+        bound = self._allowed(rule, bound)
+        return numbers if bound == given else [number * Fraction(bound) / given for number in numbers]
+
+    def _allowed(self, rule: Rule, wanted: Share) -> Share:
+        """What the caps of a rule leave of what it wants to give."""
+        if not (rule.caps and wanted):
+            return wanted
+        room = self._caps.room_for(rule, wanted)
+        if room < wanted:
+            self._room[rule.name] = room
+        return room
 
     def _factors(self, rules: Sequence[Covering], base: Sequence[Share]) -> list[Factor]:
         """The product of the multipliers on each line, at most ten; the level's comes last."""
@@ -223,9 +251,8 @@ class _Reckoning:
                 points: Share = sum(numbers)
             else:
                 points = self._program.number_of(rule, "") or 0
-                room = self._frozen.room.get(rule.name)
-                if room is not None and room * self._unit < points:
-                    points = room * self._unit
+                if rule.caps:
+                    points = plain(self._allowed(rule, plain(rule.rate)) * self._unit)
             self._answer(rule.name, points)
             total += points
         return total
@@ -244,7 +271,8 @@ class _Reckoning:
             int(total // unit) if rounding is Rounding.DOWN else rounded(Fraction(total) / unit, rounding)
         )
         split = largest_remainder(points, shares) if points else [0] * len(shares)
-        return Earned(asset, points, tuple(split[:-1]), split[-1], tuple(self._answers.values()))
+        answers = tuple(self._answers.values())
+        return Earned(asset, points, tuple(split[:-1]), split[-1], answers, self._room)
 
     def _answer(self, name: str, number: Share, unit: int | None = None) -> None:
         self._answers[name] = Answer(name, number, unit or self._unit)
@@ -252,6 +280,12 @@ class _Reckoning:
     def _refuse(self, rule: Rule, why_not: str) -> None:
         if self._explain:
             self._answers[rule.name] = Answer(rule.name, why_not=why_not)
+
+
+def per(points: Share, unit: int) -> Share:
+    """Exactly `points / unit`."""
+    whole, rest = divmod(points, unit)
+    return Fraction(points) / unit if rest else int(whole)
 
 
 def giving(rules: Sequence[Rule]) -> Sequence[Rule]:

@@ -19,11 +19,11 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from services.ledger.domain import caps
 from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
 from services.ledger.domain.book import POINTS, Award, Book, Member, MemberKey, Purchase
+from services.ledger.domain.caps import Usages
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import Earned, Frozen, earn
+from services.ledger.domain.earning import NOT_FROZEN, Earned, Frozen, earn
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
 from shared.errors import ServiceError
@@ -58,9 +58,10 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
     book.put_purchase(purchase)
     left = kept_of(purchase, order)
-    for first in earn(program, facts, frozen):
-        earned, allowed = _within_caps(book, key, program, facts, frozen, first)
-        caps.use(book, key, program.capped.get(PAID, ()), facts, earned)
+    usages = Usages(book, key, facts)
+    for earned in earn(program, facts, frozen, caps=usages):
+        usages.count(earned)
+        allowed = replace(frozen, room=earned.room) if earned.room else frozen
         holding = (
             None if left is None else _target(program, facts, allowed, earned.points, earned.asset, left)
         )
@@ -193,18 +194,7 @@ def _facts(
         payment_method=paid.payment_method,
         card_partner=paid.card_partner,
     )
-    return facts, Frozen(Fraction(level.earn_times)) if level else Frozen()
-
-
-def _within_caps(
-    book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, frozen: Frozen, earned: Earned
-) -> tuple[Earned, Frozen]:
-    """The award again, bounded by the room that its rules' caps leave."""
-    room = caps.room_for(book, key, program.capped.get(PAID, ()), facts, earned)
-    if not room:
-        return earned, frozen
-    bounded = replace(frozen, room=room)
-    return _of_asset(earn(program, facts, bounded), earned.asset), bounded
+    return facts, Frozen(Fraction(level.earn_times)) if level else NOT_FROZEN
 
 
 def _target(program: LedgerProgram, facts: Facts, frozen: Frozen, points: int, asset: str, left: Kept) -> int:

@@ -6,20 +6,23 @@ once, at the end of an award.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import lcm
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.ledger.domain.conditions import ANY, Condition, Labels, LineIn
+from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
 from shared.calendar import Period
+from shared.events import OrderLine
 from shared.money import Rounding
 from shared.orders import ITEMS, Basis
 
 LARGEST_MULTIPLIER = 10  # the product of all multipliers on a line
+PRODUCTS_REMEMBERED = 20_000  # some megabytes; a larger shop sells most of its orders from so many
 
 
 class Effect(Enum):
@@ -45,7 +48,7 @@ class Cap:
     """
 
     times: int | None = None
-    points: Fraction | None = None
+    points: int | None = None
     by: tuple[str, ...] = ()
     rejects: bool = False
 
@@ -73,13 +76,18 @@ class Rule:
     stackable: bool = True
     is_base: bool = field(init=False)
     """True where multipliers apply to what it gives."""
-    names: Labels = field(init=False)
-    """Labels of which an order must have one, or no line is covered: the quickest way to see that it does not match."""
+    measure: str = field(init=False)
+    """A name for what it counts on a line: rules of the same measure share one reckoning of it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "is_base", self.effect in BASE_EFFECTS)
-        wanted = [condition.labels for condition in self.line_conditions if not condition.excluded]
-        object.__setattr__(self, "names", wanted[0] if wanted else ANY)
+        object.__setattr__(self, "measure", "item" if self.effect is Effect.PER_ITEM else repr(self.basis))
+        if self.basis == ITEMS:
+            object.__setattr__(self, "basis", ITEMS)
+
+    def covers(self, labels: Labels) -> bool:
+        """Whether a line with these labels meets all conditions on lines."""
+        return all(condition.meets(labels) for condition in self.line_conditions)
 
     def rate_in(self, currency: str) -> Fraction | None:
         """Points per minor unit of this currency (or per item), None where the rule has no unit for it."""
@@ -151,6 +159,36 @@ class LedgerProgram:
         """The rules of this trigger, in the order of the file."""
         return self.rules.get(trigger, ())
 
+    def rules_by_asset(self, trigger: str) -> Mapping[str, tuple[Rule, ...]]:
+        """The rules of this trigger, by what they give."""
+        return self._by_asset.get(trigger, {})
+
+    @cached_property
+    def _by_asset(self) -> Mapping[str, Mapping[str, tuple[Rule, ...]]]:
+        return {
+            trigger: {
+                asset: tuple(rule for rule in rules if rule.asset == asset)
+                for asset in dict.fromkeys(rule.asset for rule in rules)
+            }
+            for trigger, rules in self.rules.items()
+        }
+
+    def naming(self, line: OrderLine) -> frozenset[str]:
+        """The rules with conditions on lines that this line meets, by their names."""
+        return self._naming(line.categories, line.collections, line.brand, line.product_id, line.sku)
+
+    @cached_property
+    def _naming(self) -> Callable[..., frozenset[str]]:
+        """Remembered by product: a shop sells the same ones over and over."""
+        rules = [rule for rules in self.rules.values() for rule in rules if rule.line_conditions]
+
+        @lru_cache(maxsize=PRODUCTS_REMEMBERED)
+        def naming(*labels: Any) -> frozenset[str]:
+            named = labels_of(*labels)
+            return frozenset(rule.name for rule in rules if rule.covers(named))
+
+        return naming
+
     def wait_for(self, trigger: str) -> Wait:
         """How long awards of this trigger are pending."""
         return self.waits.get(trigger, IMMEDIATE)
@@ -167,7 +205,7 @@ class LedgerProgram:
         return {}
 
     def number_of(self, rule: Rule, currency: str) -> int | None:
-        """What a rule gives for one minor unit (or item, or as it stands), counted in `1 / scale`; None without a unit."""
+        """What a rule gives for one minor unit (or item, or as it stands), in `1 / scale`; None without a unit."""
         key = (rule.name, currency)
         if key not in self._numbers:
             rate = rule.rate_in(currency)
