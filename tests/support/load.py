@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -11,23 +12,26 @@ from typing import Any, Self
 
 from aiokafka.errors import KafkaError
 
+from services.referrals.domain.hashes import Secret
 from shared.errors import Unavailable
 from shared.events import CustomerSignedUp, Event, OrderPaid, event_type
 from shared.kafka import producer_client, started
 from shared.relay import publish
-from tests.support.house import LOOK_SECONDS, House, message_of
+from tests.support.house import LOOK_SECONDS, SECRETS, House, message_of
 
 BURST = 10  # events that are published at once
+FIRST_MEMBERS = 20  # before the first order
+JOINING = 0.3  # so large a share of the events are sign-ups
 REPEATED = 0.1  # so large a share of the orders is sent once more
 
 
 class Load:
     """Publishes until the block ends; remembers what was acknowledged."""
 
-    def __init__(self, house: House, *, per_second: int = 60, members: int = 150, seed: int = 1) -> None:
+    def __init__(self, house: House, *, per_second: int = 50, seed: int = 1) -> None:
         self._house = house
         self._per_second = per_second
-        self._source = _events(random.Random(seed), members)
+        self._source = _events(random.Random(seed))
         self._unsent: deque[Event[Any]] = deque()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -85,15 +89,23 @@ class Load:
                 self.orders[event.id] = event
 
 
-def _events(rng: random.Random, members: int) -> Iterator[Event[Any]]:
-    """Sign-ups first, then orders without end."""
+def _events(rng: random.Random) -> Iterator[Event[Any]]:
+    """Orders without end, and ever more members, most of them sent by one who was there before."""
+    codes = Secret(SECRETS["REFERRALS_HASH_KEY"].encode())
     start = datetime.now(UTC) - timedelta(days=2)
-    for number in range(members):
-        data = CustomerSignedUp(customer_id=f"member-{number}", email=f"m{number}@example.org", language="en")
-        yield _event(f"signup-{number}", data, start)
-    number = 0
-    while True:
-        number += 1
+    members = 0
+    for number in itertools.count(1):
+        at = start + timedelta(seconds=number)
+        if members < FIRST_MEMBERS or rng.random() < JOINING:
+            advocate = f"member-{rng.randrange(members)}" if members else None
+            code = codes.code("demo", advocate) if advocate else None
+            name = f"member-{members}"
+            joins = CustomerSignedUp(
+                customer_id=name, email=f"{name}@example.org", language="en", referral_code=code
+            )
+            members += 1
+            yield _event(f"signup-{number}", joins, at)
+            continue
         cents = rng.randint(500, 9_000)
         order = OrderPaid(
             order_id=f"order-{number}",
@@ -101,7 +113,7 @@ def _events(rng: random.Random, members: int) -> Iterator[Event[Any]]:
             currency="USD",
             total=f"{cents / 100:.2f}",
         )
-        event = _event(f"paid-{number}", order, start + timedelta(seconds=number))
+        event = _event(f"paid-{number}", order, at)
         yield event
         if rng.random() < REPEATED:
             yield event

@@ -72,7 +72,11 @@ def pay_grants(
     version = book.versions_of(key[0]).at(at)
     for number, each in enumerate(grants):
         award_id = f"{name}:{number}"
-        if not each.points or book.awards.get(key, award_id) is not None:
+        if not each.points:
+            continue
+        before = book.awards.get(key, award_id)
+        if before is not None:  # paid, and perhaps taken back since: it holds all of it again
+            hold_target(book, before, version.rules, before.points, cause=cause, at=at)
             continue
         award = Award(
             *key,

@@ -151,4 +151,5 @@ GRANT SELECT, INSERT ON ledger.transfer TO habitue_ledger;
 GRANT SELECT, INSERT, UPDATE ON
     ledger.member, ledger.balance, ledger.purchase, ledger.award, ledger.lot, ledger.hold, ledger.usage, ledger.account
 TO habitue_ledger;
-GRANT SELECT, INSERT, DELETE ON ledger.movement TO habitue_ledger;
+-- UPDATE on movements: folding locks the rows it takes.
+GRANT SELECT, INSERT, UPDATE, DELETE ON ledger.movement TO habitue_ledger;

@@ -1,0 +1,205 @@
+"""Builders for tests of the ledger's rules: a program, and a book in memory that events and commands write into.
+
+What a newcomer would get wrong: there is no database here. Everything is decided by the functions of production; what
+the store would load is simply all there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.ledger.domain import holds
+from services.ledger.domain.book import MEMBER_ACCOUNTS, Award, Book, Hold, Lot, Member, MemberKey
+from services.ledger.domain.lots import open_lots
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.settling import settle
+from services.ledger.handlers import on
+from services.ledger.program import parse
+from shared.errors import ServiceError
+from shared.events import Event
+from shared.programs import BEGINNING_OF_TIME, Version, Versions
+from tests.support.events import MEMBER, NOON, PROGRAM
+
+PER_EURO: dict[str, Any] = {"rule": "base", "on": "order.paid", "points": "1", "per": "1.00 EUR"}
+
+
+def a_document(*earn: Mapping[str, Any], zone: str = "Europe/Paris", **ledger: Any) -> dict[str, Any]:
+    """A program file with these earning rules; `ledger` says further words of its section."""
+    return {
+        "program": PROGRAM,
+        "currency": "EUR",
+        "time_zone": zone,
+        "ledger": {"earn": [dict(rule) for rule in earn], **ledger},
+    }
+
+
+def a_rule(name: str = "rule", on: str = "order.paid", **words: Any) -> dict[str, Any]:
+    """One earning rule; `if_` stands for the word `if`."""
+    conditions = words.pop("if_", None)
+    return {"rule": name, "on": on, **words} | ({"if": conditions} if conditions else {})
+
+
+def a_program(*earn: Mapping[str, Any], zone: str = "Europe/Paris", **ledger: Any) -> LedgerProgram:
+    """What the ledger reads in such a file."""
+    return parse(a_document(*earn, zone=zone, **ledger))
+
+
+def at(text: str) -> datetime:
+    """A moment in UTC: `2026-03-01`, or with a time behind it."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@dataclass
+class Desk:
+    """The ledger without a database: the rows of some members in memory, settled up to each event."""
+
+    document: dict[str, Any]
+    members: Sequence[str] = (MEMBER,)
+    later: Sequence[tuple[datetime, dict[str, Any]]] = ()
+    """Further versions of the program, each with the moment from which it holds."""
+    now: datetime = NOON
+    book: Book = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = [(BEGINNING_OF_TIME, self.document), *self.later]
+        versions = [
+            Version(PROGRAM, number, since, since, document, parse(document))
+            for number, (since, document) in enumerate(found, 1)
+        ]
+        self.book = Book({PROGRAM: Versions(tuple(versions))})
+        for member in self.members:
+            key = (PROGRAM, member)
+            self.book.members.load(key, "", Member(*key))
+            self.book.stored_due[key] = None
+            self.book.detailed.add(key)
+
+    def receives(self, *events: Event[Any]) -> Desk:
+        """Handle events that must all be accepted."""
+        refused = self.tries(*events)
+        assert not refused, refused
+        return self
+
+    def tries(self, *events: Event[Any]) -> dict[int, ServiceError]:
+        """Handle events; what was refused, by its place."""
+        refused = on.run(events, self.book)
+        assert differences(self.book) == []
+        return refused
+
+    def reaches(self, moment: datetime) -> Desk:
+        """Let the clock's job do all that is due up to a moment, for everybody."""
+        self.now = max(self.now, moment)
+        for member in self.members:
+            settle(self.book, (PROGRAM, member), moment)
+        assert differences(self.book) == []
+        return self
+
+    def holds(self, points: int, hold_id: str = "h", *, minutes: int = 30, member: str = MEMBER) -> Hold:
+        """Set points aside, as the HTTP door does."""
+        key, now = self._settled(member)
+        until = now + timedelta(minutes=minutes)
+        return self._checked(
+            holds.hold_points(self.book, key, hold_id=hold_id, points=points, held_until=until, now=now)
+        )
+
+    def captures(self, hold_id: str = "h", points: int | None = None, *, member: str = MEMBER) -> Hold:
+        """Spend a hold."""
+        key, now = self._settled(member)
+        return self._checked(
+            holds.capture(self.book, key, hold_id, points=points, cause="test", at=now, order_id=None)
+        )
+
+    def releases(self, hold_id: str = "h", *, member: str = MEMBER) -> Hold:
+        """Set a hold free."""
+        key, now = self._settled(member)
+        return self._checked(holds.release(self.book, key, hold_id, cause="test", at=now))
+
+    def spends(self, points: int, *, member: str = MEMBER) -> None:
+        """Hold and capture at once."""
+        name = f"spend-{len(self.book.transfers)}"
+        self.holds(points, name, member=member)
+        self.captures(name, member=member)
+
+    def balance(self, member: str = MEMBER) -> tuple[int, int, int]:
+        """Pending, available, held."""
+        found = self.book.balance((PROGRAM, member), "points")
+        return found.pending, found.available, found.held
+
+    def award(self, order: Event[Any]) -> Award:
+        """What an order earned."""
+        found = self.book.awards.get((PROGRAM, order.member_id or ""), f"order:{order.data.order_id}:points")
+        assert found is not None, f"{order.data.order_id} earned nothing"
+        return found
+
+    def lots(self, member: str = MEMBER) -> list[Lot]:
+        """The lots that hold something, oldest first."""
+        return open_lots(self.book, (PROGRAM, member), "points")
+
+    @property
+    def kinds(self) -> list[str]:
+        """What was booked, in short."""
+        return [transfer.kind for transfer in self.book.transfers]
+
+    @property
+    def told(self) -> list[str]:
+        """What was announced, in short: `earned 42`."""
+        return [f"{event.type.split('.')[1]} {event.data.points}" for event in self.book.outgoing]
+
+    def _settled(self, member: str) -> tuple[MemberKey, datetime]:
+        key = (PROGRAM, member)
+        settle(self.book, key, self.now)
+        return key, self.now
+
+    def _checked(self, hold: Hold) -> Hold:
+        assert differences(self.book) == []
+        return hold
+
+
+def differences(book: Book) -> list[str]:
+    """Where balances, lots, holds and awards do not follow from the transfers; empty = the book is sound."""
+    found = []
+    moved: Counter[tuple[str, str]] = Counter()
+    of_award: Counter[tuple[str, str]] = Counter()
+    for each in book.transfers:
+        moved[(each.member_id, each.to_account)] += each.amount
+        moved[(each.member_id, each.from_account)] -= each.amount
+        if each.award_id is not None and each.from_account in ("issued", "reversed"):
+            of_award[(each.member_id, each.award_id)] += each.amount
+        if each.award_id is not None and each.to_account in ("issued", "reversed"):
+            of_award[(each.member_id, each.award_id)] -= each.amount
+    for program_id, member_id in book.detailed:
+        key = (program_id, member_id)
+        balance = book.balance(key, "points")
+        has = {"pending": balance.pending, "available": balance.available, "held": balance.held}
+        if has != {account: moved[(member_id, account)] for account in MEMBER_ACCOUNTS}:
+            found.append(f"{member_id} has {has}, the transfers say otherwise")
+        lots = sum(lot.remaining for lot in book.lots.of(key).values())
+        if lots != max(0, balance.available):
+            found.append(f"{member_id} has {balance.available} available and {lots} in lots")
+        held = sum(hold.points for hold in book.holds.of(key).values() if hold.state == "open")
+        if held != balance.held:
+            found.append(f"{member_id} has {balance.held} held and {held} in open holds")
+        if book.member(key).erased_at is None:
+            found += _awards_off(book, key, of_award)
+    return found
+
+
+def _awards_off(book: Book, key: MemberKey, moved: Mapping[tuple[str, str], int]) -> list[str]:
+    found = []
+    waiting = 0
+    for award in book.awards.of(key).values():
+        if not 0 <= award.written_off <= award.reversed <= award.points:
+            found.append(f"{award.award_id} is out of bounds: {award}")
+        if award.state in ("pending", "waiting"):
+            waiting += award.held_points
+            if award.held_points and award.due_at is None:
+                found.append(f"{award.award_id} would wait for ever")
+        should = award.held_points + award.written_off
+        if should != moved.get((key[1], award.award_id), 0):
+            found.append(f"{award.award_id} should have moved {should}")
+    if waiting != book.balance(key, "points").pending:
+        found.append(f"{key[1]}: awards wait with {waiting}")
+    return found
