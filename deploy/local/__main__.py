@@ -1,6 +1,7 @@
-"""The embedded stack from the command line: `python -m deploy.local start|stop|status|env`.
+"""The embedded stack from the command line: `python -m deploy.local up|down`, and `start|stop|status|env`.
 
-The servers outlive the command. A newcomer would look for a list of what runs: each server's own folder says it.
+`up` starts the servers and all services, `start` the servers alone; both outlive the command. A newcomer would look for
+a list of what runs: each server's own folder says it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from deploy.local.kafka import Kafka
 from deploy.local.postgres import Postgres
 from deploy.local.process import write_note
 from deploy.local.stack import EmbeddedStack
+from deploy.local.up import down, up
 
 FOLDER = Path(".local/stack")
 STATE = "stack.json"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app.command()(up)
+app.command()(down)
 Folder = Annotated[Path, typer.Option(help="Where the servers keep their data.")]
 
 
@@ -87,4 +91,5 @@ def _print_addresses(stack: EmbeddedStack) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     app()
