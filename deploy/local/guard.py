@@ -14,6 +14,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -77,9 +78,13 @@ def _stop_all(servers: list[tuple[int, Path]], starter: int) -> None:
 
 
 def _stop(servers: list[tuple[int, Path]]) -> None:
-    for signal_number, home in servers:
-        if (pid := process.living_pid(home)) is not None:
-            process.end(pid, home, signal_number, STOP_SECONDS)
+    """Ask all of them first, and only then wait for each: one that is slow to end keeps no other running."""
+    living = [(pid, home, number) for number, home in servers if (pid := process.living_pid(home)) is not None]
+    for pid, _, number in living:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+    for pid, home, number in living:
+        process.end(pid, home, number, STOP_SECONDS)
 
 
 if __name__ == "__main__":

@@ -110,12 +110,14 @@ class Keep:
 
 
 @contextlib.contextmanager
-def mail_sink(folder: Path, *, smtp_port: int = 0, http_port: int = 0) -> Iterator[Addresses]:
-    """A sink in threads of this process; port 0 takes any free one."""
+def mail_sink(
+    folder: Path, *, smtp_port: int = 0, http_port: int = 0, host: str = HOST
+) -> Iterator[Addresses]:
+    """A sink in threads of this process; port 0 takes any free one, `host` says who may reach it."""
     kept = Folder(folder)
     addresses = Addresses(smtp_port or free_port(), http_port or free_port())
-    smtp = Controller(Keep(kept), hostname=HOST, port=addresses.smtp_port, data_size_limit=MOST_BYTES)
-    http = ThreadingHTTPServer((HOST, addresses.http_port), _handler_of(kept))
+    smtp = Controller(Keep(kept), hostname=host, port=addresses.smtp_port, data_size_limit=MOST_BYTES)
+    http = ThreadingHTTPServer((host, addresses.http_port), _handler_of(kept))
     serving = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     smtp.start()
     serving.start()
@@ -222,6 +224,7 @@ _PLAIN = "text/plain; charset=utf-8"
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description="Keep every mail in a folder, and show them on a page.")
+    parser.add_argument("--host", default=HOST, help="0.0.0.0 in a container, where the network is its own")
     parser.add_argument("--smtp-port", type=int, default=0, help="0: any free one")
     parser.add_argument("--http-port", type=int, default=0, help="0: any free one")
     parser.add_argument("--folder", type=Path, required=True)
@@ -229,7 +232,9 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with mail_sink(told.folder, smtp_port=told.smtp_port, http_port=told.http_port) as addresses:
+    with mail_sink(
+        told.folder, smtp_port=told.smtp_port, http_port=told.http_port, host=told.host
+    ) as addresses:
         print(f"NOTIFIER_SMTP_URL={addresses.smtp_url}\nMAIL_URL={addresses.http_url}", flush=True)  # noqa: T201
         stop.wait()
 

@@ -20,9 +20,9 @@ from services.ledger.domain.settling import settle
 from services.ledger.handlers import on
 from services.ledger.program import parse
 from shared.errors import ServiceError
-from shared.events import Event
+from shared.events import Event, Grant, TierRaised
 from shared.programs import BEGINNING_OF_TIME, Version, Versions
-from tests.support.events import MEMBER, NOON, PROGRAM
+from tests.support.events import MEMBER, NOON, PROGRAM, an_event
 
 PER_EURO: dict[str, Any] = {"rule": "base", "on": "order.paid", "points": "1", "per": "1.00 EUR"}
 
@@ -46,6 +46,17 @@ def a_rule(name: str = "rule", on: str = "order.paid", **words: Any) -> dict[str
 def a_program(*earn: Mapping[str, Any], zone: str = "Europe/Paris", **ledger: Any) -> LedgerProgram:
     """What the ledger reads in such a file."""
     return parse(a_document(*earn, zone=zone, **ledger))
+
+
+def a_rise(
+    level: str = "Gold", *, times: str = "1", since: datetime, points: int | None = None
+) -> Event[TierRaised]:
+    """The tiers service says that the member rose, perhaps with points on entry."""
+    rewards = (Grant(kind="points", points=points),) if points else ()
+    data = TierRaised(
+        member_id=MEMBER, ladder="main", level=level, earn_times=times, since=since, rewards=rewards
+    )
+    return an_event(data, at=since)
 
 
 def at(text: str) -> datetime:
