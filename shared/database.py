@@ -6,7 +6,7 @@ its role has, even where the address names an administrator (as on a developer's
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import asyncpg
@@ -19,13 +19,7 @@ AnyConnection: TypeAlias = "Connection | PooledConnection"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 CONNECT_SECONDS = 10.0  # a server that takes longer is away
-STATEMENT_TIMEOUT = timedelta(
-    seconds=30
-)  # a batch of 1,000 takes well under a second; half a minute is a hang
-LOCK_TIMEOUT = timedelta(seconds=5)  # row locks are held for one batch only
-IDLE_IN_TRANSACTION_TIMEOUT = timedelta(
-    seconds=30
-)  # a stopped worker must not keep its members locked for ever
+IDLE_IN_TRANSACTION_SECONDS = 30.0  # a stopped worker must not keep its members locked for ever
 
 NOT_NOW = (
     asyncpg.PostgresConnectionError,
@@ -58,8 +52,22 @@ def role_of(schema: str) -> str:
     return f"habitue_{schema}"
 
 
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a session waits; seconds."""
+
+    statement_seconds: float = 30.0  # a batch of 1,000 takes well under a second; half a minute is a hang
+    lock_seconds: float = 5.0  # row locks are held for one batch only
+
+
 async def connect_pool(
-    url: str, *, schema: str, min_size: int = 1, max_size: int = 10, application: str = "habitue"
+    url: str,
+    *,
+    schema: str,
+    min_size: int = 1,
+    max_size: int = 10,
+    application: str = "habitue",
+    timeouts: Timeouts = Timeouts(),
 ) -> Pool:
     """A pool of connections that run as the role of `schema`.
 
@@ -72,7 +80,8 @@ async def connect_pool(
             min_size=min_size,
             max_size=max_size,
             timeout=CONNECT_SECONDS,
-            server_settings=server_settings(schema, application),
+            server_settings=server_settings(schema, application, timeouts),
+            reset=_end_transaction,
         )
     except (OSError, TimeoutError, asyncpg.CannotConnectNowError) as error:
         raise DatabaseAway(f"no answer from the database of {schema}: {error}; is it running?") from error
@@ -85,19 +94,26 @@ async def connect(url: str, *, schema: str, application: str = "habitue") -> Con
     )
 
 
-def server_settings(schema: str, application: str) -> dict[str, str]:
+async def _end_transaction(connection: Connection) -> None:
+    """All that a connection may carry over: our code leaves no other state in a session, and a full reset is a
+    round trip more for each request and batch."""
+    if connection.is_in_transaction():
+        await connection.execute("ROLLBACK")
+
+
+def server_settings(schema: str, application: str, timeouts: Timeouts = Timeouts()) -> dict[str, str]:
     """What each session of a service starts with."""
     return {
         "application_name": application,
         "role": role_of(schema),
         "timezone": "UTC",
         "search_path": "pg_catalog",  # a table without its schema is a fault, so let it fail at once
-        "statement_timeout": _milliseconds(STATEMENT_TIMEOUT),
-        "lock_timeout": _milliseconds(LOCK_TIMEOUT),
-        "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_TIMEOUT),
+        "statement_timeout": _milliseconds(timeouts.statement_seconds),
+        "lock_timeout": _milliseconds(timeouts.lock_seconds),
+        "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
         "jit": "off",  # compiling costs more than any query here takes
     }
 
 
-def _milliseconds(value: timedelta) -> str:
-    return str(int(value.total_seconds() * 1000))
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))

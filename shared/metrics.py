@@ -62,8 +62,8 @@ class Metrics:
     Attributes with label values: `lag.of(topic, partition).set(n)`, `oldest_event_seconds.of(topic,
     partition).set(s)`, `events.of(type, result).inc(n)` with results applied, duplicate, conflict, refused,
     `dead_letters.of(code).inc()`, `http_seconds.of(route, method, status).observe(s)`,
-    `invariant.of(name).set(1)`. Without: `batch_seconds`, `batch_size`, `outbox_age_seconds`,
-    `outbox_pending`, `books_balanced`.
+    `books_balanced.of().set(1)`. Without: `batch_seconds`, `batch_size`, `outbox_age_seconds`,
+    `outbox_pending`.
     """
 
     def __init__(self, service: str, *, version: str = "", registry: CollectorRegistry | None = None) -> None:
@@ -99,10 +99,7 @@ class Metrics:
         ).of()
         self.outbox_pending = self._gauge("outbox_pending_bundles", "Bundles not published yet.").of()
         self.books_balanced = self._gauge(
-            "books_balanced", "1 if the last check of the books held, 0 if not."
-        ).of()
-        self.invariant = self._gauge(
-            "invariant_holds", "1 if the last check of this invariant held.", "invariant"
+            "books_balanced", "1 if the last check of the books held, 0 if not; absent where none was made."
         )
 
     def _gauge(self, name: str, text: str, *labels: str) -> Family[Gauge]:

@@ -25,7 +25,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.applications import Starlette
 
 from shared.clock import Clock, system_clock
-from shared.database import NOT_NOW, DatabaseAway, Pool, connect_pool
+from shared.database import NOT_NOW, DatabaseAway, Pool, Timeouts, connect_pool
 from shared.errors import ServiceError
 from shared.events import topic_of
 from shared.http.app import create_app
@@ -36,6 +36,7 @@ from shared.jobs import Job, run_jobs
 from shared.kafka import KAFKA_NOT_NOW
 from shared.logs import configure_logs
 from shared.metrics import Metrics
+from shared.pruning import pruning
 from shared.queries import Queries, load_queries
 from shared.relay import Relay
 from shared.settings import ServiceSettings
@@ -145,6 +146,7 @@ async def open_ports(
         schema=service.name,
         min_size=settings.database_pool_min,
         max_size=settings.database_pool_max,
+        timeouts=Timeouts(settings.statement_timeout_seconds, settings.lock_timeout_seconds),
         application=f"habitue {service.name}",
     )
     return Ports(
@@ -211,7 +213,7 @@ async def serve(
     if role is not Role.API:
         work.append(_consume(service, settings, ports, doors, stop))
         work.append(relay.run(stop))
-        work.append(run_jobs(ports.pool, service.name, doors.jobs, stop))
+        work.append(run_jobs(ports.pool, service.name, [*doors.jobs, _pruning(settings, ports)], stop))
         work += [each(stop) for each in doors.background]
     try:
         await _all_until_first_fault(work, stop)
@@ -260,8 +262,16 @@ def processor_of(service: Service, settings: ServiceSettings, ports: Ports, door
         clock=ports.clock,
         metrics=ports.metrics,
         default_program=settings.default_program,
-        limits=Limits(settings.dead_letter_consecutive_limit, settings.dead_letter_share_limit),
+        limits=Limits(
+            settings.dead_letter_consecutive_limit,
+            settings.dead_letter_share_limit,
+            settings.dead_letter_window,
+        ),
     )
+
+
+def _pruning(settings: ServiceSettings, ports: Ports) -> Job:
+    return pruning(ports.pool, ports.machinery, ports.clock, inbox_days=settings.inbox_days)
 
 
 def _relay(service: Service, settings: ServiceSettings, ports: Ports) -> Relay:

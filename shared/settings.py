@@ -174,6 +174,11 @@ class ServiceSettings(BaseSettings):
         le=60,
         description="How often the relay looks for outgoing bundles when nobody woke it.",
     )
+    inbox_days: int = Field(
+        default=120,
+        ge=31,
+        description="How long events are remembered to tell repetitions; longer than the topics keep them.",
+    )
     shutdown_seconds: float = Field(
         default=20.0,
         gt=0,

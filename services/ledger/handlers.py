@@ -12,7 +12,14 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from services.ledger.domain.book import Book, Level, MemberKey, Purchase
-from services.ledger.domain.deeds import award_deed, pay_grants, take_back_grants, take_back_review
+from services.ledger.domain.deeds import (
+    ENTRY_REWARD,
+    award_deed,
+    pay_grants,
+    take_back_entry_rewards,
+    take_back_grants,
+    take_back_review,
+)
 from services.ledger.domain.erasure import erase
 from services.ledger.domain.holds import capture
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
@@ -162,7 +169,9 @@ def follow_level(event: Event[Any], book: Book, key: MemberKey) -> None:
         book.members.put(key, "", replace(member, levels=tuple(levels)))
     if isinstance(data, TierRaised):
         name = f"entry:{data.ladder}:{data.level}:{event.id}"
-        pay_grants(book, key, data.rewards, kind="entry_reward", name=name, cause=event.id, at=event.time)
+        pay_grants(book, key, data.rewards, kind=ENTRY_REWARD, name=name, cause=event.id, at=event.time)
+    elif isinstance(data, TierLowered):
+        take_back_entry_rewards(book, key, data.rewards_taken_back, cause=event.id, at=event.time)
 
 
 @on(ReferralApproved)

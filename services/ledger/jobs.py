@@ -8,7 +8,6 @@ from datetime import timedelta
 import structlog
 
 from services.ledger.actions import MEMBERS_AT_ONCE, Actions
-from shared.http.idempotency import forget_answers
 from shared.jobs import Job
 from shared.service import Ports
 
@@ -17,8 +16,7 @@ log = structlog.get_logger(__name__)
 FOLDED_AT_ONCE = 10_000
 WAITING_SHOWN = 20
 WAITING_DAYS = 30  # so long a refund may wait for its order before people are told
-HOUR = 3600.0
-DAY = 24 * HOUR
+DAY = 24 * 3600.0
 
 
 def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
@@ -41,7 +39,7 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
         async with ports.pool.acquire() as connection:
             folded: int = await connection.fetchval(ports.sql.fold_movements, FOLDED_AT_ONCE)
             unbalanced = await connection.fetch(ports.sql.unbalanced)
-        ports.metrics.books_balanced.set(0 if unbalanced else 1)
+        ports.metrics.books_balanced.of().set(0 if unbalanced else 1)
         for row in unbalanced:
             log.error(
                 "books_unbalanced", program=row["program_id"], asset=row["asset"], amount=int(row["amount"])
@@ -58,16 +56,8 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
             )
         return len(rows)
 
-    async def prune() -> int:
-        """Forget events and answers that cannot come again."""
-        before = ports.clock() - timedelta(days=ports.settings.inbox_days)
-        async with ports.pool.acquire() as connection:
-            await connection.execute(ports.machinery.prune_inbox, before)
-            return await forget_answers(connection, ports.machinery, ports.clock())
-
     return (
         Job("settle_due", ports.settings.due_every_seconds, settle_due),
         Job("fold_and_check", ports.settings.fold_every_seconds, fold_and_check),
         Job("report_waiting", DAY, report_waiting),
-        Job("prune", HOUR, prune),
     )

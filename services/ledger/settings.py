@@ -26,8 +26,3 @@ class Settings(ServiceSettings):
         le=3600,
         description="How often the accounts of the programs are folded and the books are checked.",
     )
-    inbox_days: int = Field(
-        default=120,
-        ge=31,
-        description="How long events are remembered to tell repetitions; longer than the topics keep them.",
-    )

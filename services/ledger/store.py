@@ -37,8 +37,8 @@ from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from shared.database import AnyConnection
 from shared.events import OrderPaid, OrderRefunded
-from shared.programs import Versions
 from shared.orders import exact
+from shared.programs import Versions
 from shared.queries import Queries
 from shared.rows import replace
 
@@ -140,6 +140,11 @@ class Store:
         if needs.counted:
             for row in await connection.fetch(self._sql.count_orders, *_columns(sorted(needs.counted), 2)):
                 book.order_counts[(row["program_id"], row["member_id"])] = row["paid"]
+        if needs.rewarded:
+            for row in await connection.fetch(
+                self._sql.load_entry_rewards, *_columns(sorted(needs.rewarded), 2)
+            ):
+                _load_award(book, row)
         if awards:
             keys = sorted((*key, award_id) for key, award_id in awards)
             for row in await connection.fetch(self._sql.load_awards, *_columns(keys, 3)):

@@ -55,7 +55,7 @@ def build(ports: Ports) -> Doors:
     senders = _senders(ports, settings, actions, templates, links)
     return Doors(
         handle=actions.handle,
-        jobs=jobs_of(ports),
+        jobs=jobs_of(),
         state={"actions": actions, "programs": programs, "templates": templates, "links": links},
         background=[sender.run for sender in senders] or [_say_that_mail_is_off],
     )

@@ -56,11 +56,6 @@ class Settings(ServiceSettings):
     send_poll_seconds: float = Field(
         default=1.0, gt=0, le=60, description="How often a sender with nothing to do looks for due messages."
     )
-    inbox_days: int = Field(
-        default=120,
-        ge=31,
-        description="How long events are remembered to tell repetitions; longer than the topics keep them.",
-    )
     when_in_doubt: InDoubt = Field(
         default=InDoubt.LEAVE,
         description="`leave`: a mail whose fate is unknown after a crash is not sent again. `resend`: once more.",

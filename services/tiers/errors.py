@@ -17,10 +17,3 @@ class NoLadder(ServiceError):
 
     kind = Kind.NOT_FOUND
     code = "no_ladder"
-
-
-class EventFromTheFuture(ServiceError):
-    """The event says that it happens later than now."""
-
-    kind = Kind.INVALID
-    code = "event_from_the_future"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from services.tiers.domain.book import Book, Member, MemberKey, Needs
@@ -20,7 +19,6 @@ from services.tiers.domain.purchases import (
     with_payment,
     with_refund,
 )
-from services.tiers.errors import EventFromTheFuture
 from shared.events import (
     CustomerDeleted,
     CustomerSignedUp,
@@ -30,9 +28,6 @@ from shared.events import (
     OrderRefunded,
 )
 from shared.handlers import Handlers
-
-# Clocks of shops run ahead a little, and days differ around the world. An event from next year would end this one.
-FUTURE_TOLERANCE = timedelta(days=1)
 
 on = Handlers[Book]()
 
@@ -100,11 +95,8 @@ def _begin(event: Event[Any], book: Book) -> MemberKey | None:
 
     Raises:
         UnknownProgram: nobody applied the program.
-        EventFromTheFuture: it happens later than now.
     """
     book.course(event.program_id)
-    if event.time > book.now + FUTURE_TOLERANCE:
-        raise EventFromTheFuture(f"it says {event.time.isoformat()}; check the clock of {event.source}")
     if event.member_id is None:
         return None
     key = (event.program_id, event.member_id)

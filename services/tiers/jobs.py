@@ -11,7 +11,6 @@ from datetime import timedelta
 import structlog
 
 from services.tiers.actions import Actions
-from shared.http.idempotency import forget_answers
 from shared.jobs import Job
 from shared.service import Ports
 
@@ -19,8 +18,7 @@ log = structlog.get_logger(__name__)
 
 WAITING_SHOWN = 20
 WAITING_DAYS = 30  # so long a refund may wait for its order before people are told
-HOUR = 3600.0
-DAY = 24 * HOUR
+DAY = 24 * 3600.0
 
 
 def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
@@ -36,15 +34,7 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
             )
         return len(rows)
 
-    async def prune() -> int:
-        """Forget events and answers that cannot come again."""
-        before = ports.clock() - timedelta(days=ports.settings.inbox_days)
-        async with ports.pool.acquire() as connection:
-            await connection.execute(ports.machinery.prune_inbox, before)
-            return await forget_answers(connection, ports.machinery, ports.clock())
-
     return (
         Job("settle_due", ports.settings.due_every_seconds, actions.settle_due),
         Job("report_waiting", DAY, report_waiting),
-        Job("prune", HOUR, prune),
     )

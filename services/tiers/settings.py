@@ -20,11 +20,6 @@ class Settings(ServiceSettings):
     due_every_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often the service looks for standings that are due."
     )
-    inbox_days: int = Field(
-        default=120,
-        ge=31,
-        description="How long events are remembered to tell repetitions; longer than the topics keep them.",
-    )
     settle_after_seconds: float = Field(
         default=60.0,
         ge=0,

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 
@@ -28,12 +29,21 @@ from shared.worker.records import Delivery, HandleBatch, Outcome, Partition, Rec
 
 log = structlog.get_logger(__name__)
 
+FUTURE_TOLERANCE = timedelta(days=1)  # clocks differ; what lies further ahead would settle a member's future
+
 
 class InternalFault(ServiceError):
     """The service failed on this event in a way that nobody foresaw."""
 
     kind = Kind.INVALID
     code = "internal_fault"
+
+
+class EventFromTheFuture(ServiceError):
+    """The event says that it will happen later than tomorrow."""
+
+    kind = Kind.INVALID
+    code = "event_from_the_future"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +175,7 @@ class BatchProcessor:
 
     def _read(self, records: Sequence[Record]) -> tuple[list[Delivery], list[Refusal]]:
         deliveries, refusals = [], []
+        latest = self.clock() + FUTURE_TOLERANCE
         for record in records:
             try:
                 event = decode(
@@ -175,6 +186,10 @@ class BatchProcessor:
                     timestamp=record.time,
                     default_program=self.default_program,
                 )
+                if event.time > latest:
+                    raise EventFromTheFuture(
+                        f"it says {event.time.isoformat()}; check the clock of {event.source}"
+                    )
             except ServiceError as error:
                 refusals.append(Refusal(record, error))
             else:
@@ -194,6 +209,9 @@ class BatchProcessor:
             metrics.events.of(kind, "applied").inc(count)
         if known.duplicates:
             metrics.events.of("any", "duplicate").inc(known.duplicates)
+        if wrong:
+            metrics.events.of("any", "conflict").inc(len(known.conflicts))
+            metrics.events.of("any", "refused").inc(len(wrong) - len(known.conflicts))
         for refusal in wrong:
             metrics.dead_letters.of(refusal.error.code).inc()
             log.warning(

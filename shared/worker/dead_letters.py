@@ -19,8 +19,6 @@ from shared.queries import Queries
 from shared.worker.positions import behind
 from shared.worker.records import Partition, Record, Refusal
 
-PROPORTION_WINDOW = 1_000  # events over which the proportion is looked at
-
 
 class TooManyDeadLetters(ServiceError):
     """So many events were refused that the fault is not in single events."""
@@ -33,13 +31,14 @@ class TooManyDeadLetters(ServiceError):
 class Limits:
     """How much may be refused before the worker stops.
 
-    `in_a_row` counts per partition, also across restarts; `proportion` is of the last 1,000 events of a lane.
+    `in_a_row` counts per partition, also across restarts; `proportion` is of the last `window` events of a lane.
     """
 
     in_a_row: int = 100
     proportion: float = 0.5
+    window: int = 1_000
     _runs: dict[Partition, int] = field(default_factory=dict)
-    _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=PROPORTION_WINDOW))
+    _recent: deque[bool] = field(default_factory=deque)
 
     async def resume(self, connection: AnyConnection, sql: Queries, positions: dict[Partition, int]) -> None:
         """Count again what was refused just before these positions: a restart is no amnesty."""
@@ -60,18 +59,18 @@ class Limits:
         """
         if not refusals:
             self._runs.update(dict.fromkeys(behind(records), 0))
-            self._recent.extend([False] * len(records))
+            self._recent = deque([*self._recent, *[False] * len(records)], self.window)
             return
         refused = {id(refusal.record) for refusal in refusals}
-        runs, recent = dict(self._runs), deque(self._recent, PROPORTION_WINDOW)
+        runs, recent = dict(self._runs), deque(self._recent, self.window)
         for record in records:
             partition, bad = Partition(record.topic, record.partition), id(record) in refused
             recent.append(bad)
             runs[partition] = runs.get(partition, 0) + 1 if bad else 0
             if runs[partition] > self.in_a_row:
                 raise TooManyDeadLetters(_stop(record, f"{self.in_a_row} events in a row", refusals))
-        if len(recent) == PROPORTION_WINDOW and sum(recent) > self.proportion * PROPORTION_WINDOW:
-            share = f"more than {self.proportion:.0%} of the last {PROPORTION_WINDOW} events"
+        if len(recent) == self.window and sum(recent) > self.proportion * self.window:
+            share = f"more than {self.proportion:.0%} of the last {self.window} events"
             raise TooManyDeadLetters(_stop(records[-1], share, refusals))
         self._runs, self._recent = runs, recent
 

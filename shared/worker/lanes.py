@@ -9,6 +9,7 @@ broker deleted or that no consumer is shown) and is accepted.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from shared.worker.records import Partition, Record, time_of
 log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 0.5  # how long a fetch waits for the first record
+LOOK_AGAIN_SECONDS = 5.0  # how often an idle lane reads its positions
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
 
@@ -48,6 +50,8 @@ class Lane:
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     _sought: set[Partition] = field(default_factory=set)
     _backoff: float = FIRST_BACKOFF_SECONDS
+    _looked: float = 0.0
+    _aged: set[tuple[str, int]] = field(default_factory=set)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; the batch at hand is finished.
@@ -72,7 +76,9 @@ class Lane:
             *mine, timeout_ms=int(IDLE_SECONDS * 1000), max_records=self.batch_size
         )
         self.progressed()
+        self._report_age(fetched)
         if not fetched:
+            await self._look_again()
             return
         pass_point(AFTER_FETCH)
         async with self.busy:
@@ -84,6 +90,28 @@ class Lane:
                 self._sought -= done.positions.keys()
                 self.committed()
         self.progressed()
+
+    async def _look_again(self) -> None:
+        """Somebody may have set the positions back (`replay`): without events there is no fence that tells."""
+        if time.monotonic() - self._looked < LOOK_AGAIN_SECONDS:
+            return
+        self._looked = time.monotonic()
+        async with self.busy, self.processor.pool.acquire() as connection:
+            held = await positions.read(connection, self.processor.sql, self.positions)
+            for partition, offset in held.items():
+                if self.positions.get(partition) != offset:
+                    self._seek(partition, offset)
+            self.positions = held
+
+    def _report_age(self, fetched: dict[Any, list[Any]]) -> None:
+        """How old the first event of each partition is that now waits to be handled; 0 where none does."""
+        gauge, now = self.processor.metrics.oldest_event_seconds, self.processor.clock()
+        ages = {(key.topic, key.partition): now - time_of(raw[0].timestamp) for key, raw in fetched.items()}
+        for place in self._aged - ages.keys():
+            gauge.of(*place).set(0)
+        for place, age in ages.items():
+            gauge.of(*place).set(max(0.0, age.total_seconds()))
+        self._aged = set(ages)
 
     def _in_place(self, fetched: dict[Any, list[Any]]) -> list[Record]:
         """What follows on the positions held; the rest is sought again or belongs to somebody else by now."""

@@ -9,18 +9,20 @@ from typing import Any
 import pytest
 
 from services.ledger.main import SERVICE
-from shared.events import RefundLine
+from shared.events import Grant, ReferralApproved, ReferralVoided, RefundLine, TierLowered, TierRaised
 from tests.support.events import (
     MEMBER,
     NOON,
     a_cancellation,
     a_fulfilment,
     a_line,
+    a_record,
     a_refund,
     a_review,
     a_review_removed,
     a_share,
     a_sign_up,
+    an_event,
     an_order_paid,
 )
 from tests.support.keys import KeyPair
@@ -120,6 +122,12 @@ async def test_points_wait_for_the_fulfilment_and_then_fourteen_days(ledger: Run
     ledger.now = NOON + timedelta(days=17)
     await ledger.runs("settle_due")
     assert await balance(ledger) == (0, 42, 0)
+
+
+async def test_an_event_of_next_year_is_refused_and_changes_nothing(ledger: Running) -> None:
+    await ledger.takes([a_record(an_order_paid("42.00", at=NOON + timedelta(days=365)), offset=0)])
+    assert [code for code, _ in await ledger.dead_letters()] == ["event_from_the_future"]
+    assert await balance(ledger) == (0, 0, 0)
 
 
 async def test_what_is_never_fulfilled_goes_back_after_the_deadline(ledger: Running) -> None:
@@ -222,3 +230,49 @@ async def test_each_entry_is_announced_with_the_balance_after_it(ledger: Running
         ("points.reversed.v1", 40, 2),
     ]
     assert told[1].data.order_points == 2
+
+
+def raised(level: str, points: int, *, at: Any = NOON, times: str = "1.5") -> Any:
+    rewards = (Grant(kind="points", points=points),) if points else ()
+    return an_event(
+        TierRaised(member_id=MEMBER, level=level, since=at, earn_times=times, rewards=rewards), at=at
+    )
+
+
+async def test_a_level_multiplies_what_later_orders_earn_and_not_earlier_ones(ledger: Running) -> None:
+    await ledger.receives(raised("Gold", 0))
+    await ledger.receives(
+        an_order_paid("10.00", at=NOON - timedelta(hours=1)),
+        an_order_paid("10.00", at=NOON + timedelta(hours=1)),
+    )
+    assert await balance(ledger) == (0, 10 + 15, 0)
+
+
+async def test_an_entry_reward_is_taken_back_with_the_level_that_a_refunded_order_gained(
+    ledger: Running,
+) -> None:
+    await ledger.receives(raised("Silver", 100), raised("Gold", 250, at=NOON + timedelta(hours=1)))
+    assert await balance(ledger) == (0, 350, 0)
+    lowered = TierLowered(
+        member_id=MEMBER, level="Silver", since=NOON, rewards_taken_back=(Grant(kind="points", points=250),)
+    )
+    await ledger.receives(an_event(lowered, at=NOON + timedelta(days=1)))
+    assert await balance(ledger) == (0, 100, 0)
+
+
+async def test_a_referral_that_is_approved_voided_and_approved_again_pays_once(ledger: Running) -> None:
+    def changed(data: type, hours: int) -> Any:
+        rewards = (Grant(kind="points", points=300),)
+        event = data(member_id=MEMBER, referral_id="r-1", role="advocate", rewards=rewards)
+        return an_event(event, at=NOON + timedelta(hours=hours))
+
+    held = []
+    for data, hours in (
+        (ReferralApproved, 1),
+        (ReferralVoided, 2),
+        (ReferralApproved, 3),
+        (ReferralApproved, 4),
+    ):
+        await ledger.receives(changed(data, hours))
+        held.append((await balance(ledger))[1])
+    assert held == [300, 0, 300, 300]

@@ -40,7 +40,8 @@ class Running:
     offsets: dict[Partition, int] = field(default_factory=lambda: defaultdict(int))
 
     async def receives(self, *events: Event[Any]) -> Done:
-        """One batch of these events, in this order."""
+        """One batch of these events, in this order; the clock stands at the latest of them, or where it was."""
+        self.now = max([self.now, *[event.time for event in events]])
         records = []
         for event in events:
             record = a_record(event, offset=0)

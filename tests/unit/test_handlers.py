@@ -17,7 +17,9 @@ from shared.rows import Entries, Journal, Rows
 from tests.support.events import a_share, a_sign_up, an_order_paid
 
 UNLOGGED = pytest.mark.xfail(
-    strict=True, raises=TypeError, reason="structlog has an argument `event` of its own: the fault goes on instead"
+    strict=True,
+    raises=TypeError,
+    reason="structlog has an argument `event` of its own: the fault goes on instead",
 )
 REFUSED, BROKEN, AWAY, FINE = "66.00", "99.00", "77.00", "1.00"
 

@@ -163,7 +163,9 @@ def test_a_removed_review_frees_its_product() -> None:
 
 
 def test_a_removed_review_frees_no_other_cap() -> None:
-    desk = Desk(a_document(a_rule(on="review.published", points="20", limit="1 per product", at_most="20 per month")))
+    desk = Desk(
+        a_document(a_rule(on="review.published", points="20", limit="1 per product", at_most="20 per month"))
+    )
     first = a_review(product="tea")
     desk.receives(first, a_review_removed(first), a_review(product="tea"))
     assert desk.balance() == (0, 0, 0)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from services.ledger.domain.conditions import Facts
 from services.ledger.domain.deeds import facts_of
 from services.ledger.domain.earning import earn
 from shared.events import ActivityRecorded, Event, OrderLine, OrderPaid
 from shared.orders import items_after_discounts, order_of
-from tests.support.events import a_line, a_review, a_share, an_event, an_order_paid
+from tests.support.events import a_line, a_refund, a_review, a_share, an_event, an_order_paid
 from tests.support.ledger import Desk, a_document, a_program, a_rule, at
-from services.ledger.domain.conditions import Facts
 
 GIVES = {"points": "10"}
 MONDAY_EVENING = at("2026-05-04T20:00")  # 22:00 in Paris
@@ -153,7 +153,9 @@ def test_all_conditions_of_a_rule_must_hold_and_the_first_that_does_not_is_told(
     assert says(conditions, an_order(channel="web")) == "channel is web, app asked for"
 
 
-@pytest.mark.parametrize(("nth", "first", "second", "every_third"), [(1, 1, 0, 0), (2, 0, 1, 0), (6, 0, 0, 1)])
+@pytest.mark.parametrize(
+    ("nth", "first", "second", "every_third"), [(1, 1, 0, 0), (2, 0, 1, 0), (6, 0, 0, 1)]
+)
 def test_the_how_many_th_order_is_counted(nth: int, first: int, second: int, every_third: int) -> None:
     asked = ({"first_order": "true"}, {"order_number": "2"}, {"every_nth_order": "3"})
     answers = [says(conditions, an_order(), nth_order=nth) for conditions in asked]
@@ -162,8 +164,6 @@ def test_the_how_many_th_order_is_counted(nth: int, first: int, second: int, eve
 
 
 def test_every_paid_order_counts_also_one_that_was_refunded() -> None:
-    from tests.support.events import a_refund
-
     desk = Desk(a_document(a_rule(points="50", if_={"order_number": "2"})))
     first = an_order_paid("10.00")
     desk.receives(first, a_refund(first, amount="10.00"), an_order_paid("10.00"))

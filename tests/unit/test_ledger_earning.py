@@ -33,12 +33,15 @@ def earned(*rules: dict[str, Any], level: str | None = None, **order: Any) -> tu
 
 
 def test_the_worked_example_earns_133_points() -> None:
-    order = {"total": "64.90", "discount": "5.00", "shipping": "4.90"}
+    order: dict[str, Any] = {"total": "64.90", "discount": "5.00", "shipping": "4.90"}
     assert earned(PER_EURO, TEA_DOUBLES, BIG_BASKET, **order) == (133, [46, 37], 50)
 
 
 def test_base_rules_sum_on_a_line() -> None:
-    assert earned(PER_EURO, a_rule("tea", points="2", per="1.00 EUR", if_={"category": "tea"}))[:2] == (115, [75, 40])
+    assert earned(PER_EURO, a_rule("tea", points="2", per="1.00 EUR", if_={"category": "tea"}))[:2] == (
+        115,
+        [75, 40],
+    )
 
 
 def test_a_rule_by_the_item_counts_quantities() -> None:
@@ -72,7 +75,9 @@ def test_below_the_half_only_up_rounds_up(rounding: str, points: int) -> None:
 
 
 def test_a_non_stackable_rule_of_the_highest_priority_stands_alone_on_its_lines() -> None:
-    alone = a_rule("tea", points="5", per="1.00 EUR", if_={"category": "tea"}, stackable="false", priority="1")
+    alone = a_rule(
+        "tea", points="5", per="1.00 EUR", if_={"category": "tea"}, stackable="false", priority="1"
+    )
     assert earned(PER_EURO, alone)[1] == [125, 40]
 
 
@@ -90,7 +95,9 @@ def test_at_a_tie_the_earlier_in_the_file_stands_alone() -> None:
 @given(st.lists(st.tuples(st.integers(-2, 2), st.booleans()), max_size=6))
 def test_what_gives_on_a_line_follows_from_priority_and_stackable(rules: list[tuple[int, bool]]) -> None:
     here = [
-        Rule(str(number), "order.paid", Effect.PER_AMOUNT, Fraction(1), priority=priority, stackable=stackable)
+        Rule(
+            str(number), "order.paid", Effect.PER_AMOUNT, Fraction(1), priority=priority, stackable=stackable
+        )
         for number, (priority, stackable) in enumerate(rules)
     ]
     top = max((priority for priority, _ in rules), default=0)
@@ -135,7 +142,8 @@ def test_the_level_is_the_one_held_just_before_the_event() -> None:
         a_rise("Silver", times="2", since=at("2026-03-01")), a_rise("Gold", times="3", since=at("2026-03-02"))
     )
     orders = [
-        an_order_paid("1.00", at=at(moment)) for moment in ("2026-02-28", "2026-03-01", "2026-03-02", "2026-03-03")
+        an_order_paid("1.00", at=at(moment))
+        for moment in ("2026-02-28", "2026-03-01", "2026-03-02", "2026-03-03")
     ]
     desk.receives(*orders)
     assert [desk.award(order).points for order in orders] == [1, 1, 2, 3]
@@ -164,7 +172,7 @@ def test_a_bonus_by_amount_is_not_multiplied() -> None:
     ],
 )
 def test_the_basis_is_what_the_rule_says(words: dict[str, str], points: int) -> None:
-    order = {
+    order: dict[str, Any] = {
         "lines": (a_line("60.00", tax="12.00"), a_line("20.00", gift_card=True, tax="0")),
         "total": "78.33",
         "shipping": "5.00",

@@ -9,7 +9,6 @@ gives no room back, and a later evaluation does not look at the usage again.
 
 from __future__ import annotations
 
-
 from services.ledger.domain.book import Book, MemberKey, Usage
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, per

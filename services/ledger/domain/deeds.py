@@ -28,6 +28,8 @@ from shared.events import (
 )
 from shared.rows import replace
 
+ENTRY_REWARD = "entry_reward"
+"""The kind of what a level gives on the way up; it does not count as earned."""
 SIGNED_UP, SHARED, REVIEWED = "customer.signed_up", "content.shared", "review.published"
 
 
@@ -101,6 +103,26 @@ def take_back_grants(book: Book, key: MemberKey, name: str, *, cause: str, at: d
     for award in list(book.awards.of(key).values()):
         if award.award_id.startswith(f"{name}:"):
             hold_target(book, award, program, 0, cause=cause, at=at)
+
+
+def take_back_entry_rewards(
+    book: Book, key: MemberKey, grants: tuple[Grant, ...], *, cause: str, at: datetime
+) -> None:
+    """Take back entry rewards of a level that was gained through an order which then was refunded, the latest first.
+
+    An event names a reward by what it gave; of two alike it does not matter which is taken.
+    """
+    program = book.versions_of(key[0]).at(at).rules
+    for grant_ in grants:
+        alike = [
+            award
+            for award in book.awards.of(key).values()
+            if award.kind == ENTRY_REWARD
+            and (award.asset, award.held_points) == (grant_.asset or POINTS, grant_.points)
+        ]
+        if alike:
+            latest = max(alike, key=lambda award: (award.happened_at, award.award_id))
+            hold_target(book, latest, program, 0, cause=cause, at=at)
 
 
 def award_id_of(event: Event[Any], asset: str) -> str:

@@ -29,6 +29,7 @@ from shared.events import (
     ReferralVoided,
     ReviewPublished,
     ReviewRemoved,
+    TierLowered,
     TierRaised,
 )
 from shared.programs import Versions
@@ -41,13 +42,14 @@ class Needs:
     """Keys of rows, by kind.
 
     `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
-    their purchases, `counted` the number of their paid orders.
+    their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels.
     """
 
     members: dict[MemberKey, datetime] = field(default_factory=dict)
     detailed: set[MemberKey] = field(default_factory=set)
     shoppers: set[MemberKey] = field(default_factory=set)
     counted: set[MemberKey] = field(default_factory=set)
+    rewarded: set[MemberKey] = field(default_factory=set)
     orders: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
@@ -88,6 +90,9 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
             needs.awards.update((key, f"review:{data.review_id}:{asset}") for asset in program.assets)
         case ReferralApproved() | ReferralVoided():
             _add_grants(needs, key, f"referral:{data.referral_id}:{data.role}", data.rewards)
+        case TierLowered() if data.rewards_taken_back:
+            needs.detailed.add(key)
+            needs.rewarded.add(key)
         case TierRaised():
             _add_grants(needs, key, f"entry:{data.ladder}:{data.level}:{event.id}", data.rewards)
         case _:

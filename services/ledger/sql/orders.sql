@@ -32,6 +32,15 @@ CROSS JOIN LATERAL (
     WHERE program_id = k.program_id AND member_id = k.member_id AND award_id = k.award_id
 ) AS a
 
+-- name: load_entry_rewards
+SELECT a.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id, award_id, asset, kind, order_id, cause, happened_at, program_version, points, state,
+           breakdown, reversed, written_off, due_at
+    FROM ledger.award
+    WHERE program_id = k.program_id AND member_id = k.member_id AND kind = 'entry_reward'
+) AS a
+
 -- name: load_awards_to_come
 SELECT a.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (

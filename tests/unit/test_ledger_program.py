@@ -1,0 +1,200 @@
+"""The ledger's section of a program file: what its words become, and faults that name their place."""
+
+from __future__ import annotations
+
+from datetime import time
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import yaml
+
+from services.ledger.domain.conditions import Between, Hours
+from services.ledger.domain.program import After, Checkout, Effect, Negative, Wait
+from services.ledger.program import parse, schema
+from shared.calendar import Period
+from shared.money import Rounding
+from shared.program_file import InvalidProgram
+from tests.support.ledger import PER_EURO, a_document, a_program, a_rule, at
+from tests.support.programs import TEA_AND_CUPS
+
+FIXED = a_rule(points="5")
+
+
+def faults(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Path and message of everything that is wrong."""
+    with pytest.raises(InvalidProgram) as refused:
+        parse(document)
+    errors: Any = refused.value.extra["errors"]
+    return [(each["path"], each["message"]) for each in errors]
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "message"),
+    [
+        (a_document(a_rule()), "ledger.earn[0]", "a rule gives either `points` or `times`"),
+        (a_document(FIXED | {"times": "2"}), "ledger.earn[0]", "a rule gives either `points` or `times`"),
+        (a_document(PER_EURO, a_rule(times="11")), "ledger.earn[1]", "`times` goes up to 10"),
+        (
+            a_document(a_rule(times="2", limit="1 per day")),
+            "ledger.earn[0]",
+            "a multiplier has no `per` and no cap; it only multiplies what base rules give",
+        ),
+        (
+            a_document(a_rule(on="content.shared", points="1", per="1.00 EUR")),
+            "ledger.earn[0]",
+            "`per` counts lines of an order, and content.shared has none; give `points` alone",
+        ),
+        (
+            a_document(FIXED | {"per": "a euro"}),
+            "ledger.earn[0].per",
+            "write an amount like `1.00 EUR`, or `item`, not 'a euro'",
+        ),
+        (
+            a_document(FIXED, FIXED),
+            "ledger.earn[1].rule",
+            "another rule is called 'rule'; each needs its name",
+        ),
+        (
+            a_document(FIXED | {"limit": "once"}),
+            "ledger.earn[0].limit",
+            "write `1 per product` or `500 per month`, not 'once'",
+        ),
+        (
+            a_document(FIXED | {"at_most": "much"}),
+            "ledger.earn[0].at_most",
+            "write `1 per product` or `500 per month`, not 'much'",
+        ),
+        (
+            a_document(FIXED | {"if": {"weekday": "caturday"}}),
+            "ledger.earn[0].if.weekday",
+            "'caturday' is no day; write monday, tuesday, wednesday, thursday, friday, saturday, sunday",
+        ),
+        (a_document(FIXED | {"if": {"order_at_least": "60"}}), "ledger.earn[0].if.order_at_least", None),
+        (a_document(FIXED | {"if": {"order_at_least": "60.001 EUR"}}), "ledger.earn[0].if.order_at_least", None),
+        (a_document(FIXED | {"if": {"order_at_least": "60.00 XXZ"}}), "ledger.earn[0].if.order_at_least", None),
+        (a_document(FIXED | {"if": {"hours": "25:00 to 26:00"}}), "ledger.earn[0].if.hours", None),
+        (a_document(FIXED | {"if": {"stars": "5"}}), "ledger.earn[0].if.stars", "this word is not known here"),
+        (a_document(FIXED | {"point": "5"}), "ledger.earn[0].point", "this word is not known here"),
+        (a_document({"rule": "x", "points": "1"}), "ledger.earn[0].on", "this is missing"),
+        (a_document(FIXED | {"points": "many"}), "ledger.earn[0].points", None),
+        (a_document(FIXED | {"points": "-5"}), "ledger.earn[0].points", None),
+        (a_document(FIXED | {"until": "31.12.2026"}), "ledger.earn[0].until", None),
+        (
+            a_document(FIXED, pending={"order.paid": "two weeks"}),
+            "ledger.pending.order.paid",
+            "write `immediate` or `14 days after order.paid`, not 'two weeks'",
+        ),
+        (
+            a_document(FIXED, pending={"review.published": "3 days after order.fulfilled"}),
+            "ledger.pending.review.published",
+            "points of review.published can wait for review.published only, not for order.fulfilled",
+        ),
+        (a_document(points={"expire": "soon"}), "ledger.points.expire", None),
+        (a_document(points={"rounded_to": "decade"}), "ledger.points.rounded_to", None),
+        (a_document(points={"negative": "maybe"}), "ledger.points.negative", None),
+        (
+            a_document(spend={"at_checkout": {"points": "100", "are_worth": "1.00 EUR", "order_at_least": "9.00 USD"}}),
+            "ledger.spend.at_checkout.order_at_least",
+            "write it in EUR, as `are_worth`",
+        ),
+        (a_document(FIXED, zone="Nowhere"), "time_zone", "'Nowhere' is no time zone of the IANA database."),
+        (a_document(FIXED) | {"currency": "euro"}, "currency", None),
+    ],
+)  # fmt: skip
+def test_a_fault_names_its_place_and_what_would_be_right(
+    document: dict[str, Any], path: str, message: str | None
+) -> None:
+    ((found, said),) = faults(document)
+    assert found == path
+    assert said == message if message is not None else said
+
+
+def test_all_faults_are_told_at_once() -> None:
+    document = a_document(
+        FIXED | {"limit": "once"}, a_rule("b", points="1", per="x"), pending={"order.paid": "x"}
+    )
+    assert [path for path, _ in faults(document)] == [
+        "ledger.earn[0].limit",
+        "ledger.earn[1].per",
+        "ledger.pending.order.paid",
+    ]
+
+
+def test_a_document_without_a_section_is_a_program_that_gives_nothing() -> None:
+    program = parse({"currency": "EUR"})
+    assert (program.rules, program.checkout, program.zone.key) == ({}, None, "UTC")
+
+
+def test_text_and_json_values_read_alike() -> None:
+    words = a_document(
+        FIXED | {"priority": "3", "stackable": "false", "if": {"first_order": "true", "text_at_least": "40"}},
+        spend={"at_checkout": {"points": "100", "are_worth": "1.00 EUR"}},
+    )
+    natives = a_document(
+        FIXED | {"priority": 3, "stackable": False, "if": {"first_order": True, "text_at_least": 40}},
+        spend={"at_checkout": {"points": 100, "are_worth": "1.00 EUR"}},
+    )
+    assert parse(words) == parse(natives)
+
+
+def test_a_file_of_the_example_reads_as_it_is_meant() -> None:
+    text = yaml.safe_dump(TEA_AND_CUPS)
+    program = parse(yaml.load(text, Loader=yaml.CBaseLoader))
+    base, tea, big = program.rules_for("order.paid")
+    assert (base.effect, base.rate_in("EUR"), base.rate_in("USD")) == (
+        Effect.PER_AMOUNT,
+        Fraction(1, 100),
+        None,
+    )
+    assert [(each.effect, int(each.rate)) for each in (tea, big)] == [(Effect.TIMES, 2), (Effect.FIXED, 50)]
+    policy = program.points
+    assert (policy.expire_months, policy.expiry_rounded_to) == (12, Period.MONTH)
+    assert (policy.negative, policy.rounding) == (Negative.ALLOW, Rounding.DOWN)
+    assert program.checkout == Checkout(100, 100, "EUR")
+
+
+def test_currencies_have_their_own_number_of_decimals() -> None:
+    program = a_program(a_rule(points="1", per=["1.00 EUR", "100 JPY", "1.000 KWD"]))
+    (rule,) = program.rules_for("order.paid")
+    assert rule.per_minor == {"EUR": Fraction(1, 100), "JPY": Fraction(1, 100), "KWD": Fraction(1, 1000)}
+
+
+@pytest.mark.parametrize(
+    ("text", "wait"),
+    [
+        ("immediate", Wait()),
+        ("14 days after order.fulfilled", Wait(After.FULFILMENT, 14)),
+        ("1 day after order.paid", Wait(After.EVENT, 1)),
+    ],
+)
+def test_waits_are_written_in_words(text: str, wait: Wait) -> None:
+    assert a_program(FIXED, pending={"order.paid": text}).wait_for("order.paid") == wait
+
+
+def test_a_checkout_says_what_points_are_worth() -> None:
+    words = {
+        "points": "200",
+        "are_worth": "1.50 EUR",
+        "order_at_least": "20.00 EUR",
+        "at_most": "50 %",
+        "hold": "5 minutes",
+    }
+    program = a_program(spend={"at_checkout": words})
+    assert program.checkout == Checkout(200, 150, "EUR", 2000, Fraction(1, 2), 5)
+
+
+def test_a_wait_or_a_date_that_yaml_would_misread_is_read_from_text() -> None:
+    text = """
+    currency: EUR
+    ledger:
+      earn:
+        - {rule: no, on: order.paid, points: 1, until: 2026-12-31, if: {hours: 09:00 to 12:30}}
+    """
+    (rule,) = parse(yaml.load(text, Loader=yaml.CBaseLoader)).rules_for("order.paid")
+    assert rule.name == "no"
+    assert rule.conditions == (Between(None, at("2027-01-01")), Hours(time(9), time(12, 30)))
+
+
+def test_editors_get_a_schema() -> None:
+    assert set(schema()["properties"]) == {"points", "pending", "earn", "spend"}
