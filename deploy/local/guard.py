@@ -79,7 +79,9 @@ def _stop_all(servers: list[tuple[int, Path]], starter: int) -> None:
 
 def _stop(servers: list[tuple[int, Path]]) -> None:
     """Ask all of them first, and only then wait for each: one that is slow to end keeps no other running."""
-    living = [(pid, home, number) for number, home in servers if (pid := process.living_pid(home)) is not None]
+    living = [
+        (pid, home, number) for number, home in servers if (pid := process.living_pid(home)) is not None
+    ]
     for pid, _, number in living:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
