@@ -49,7 +49,7 @@ test: $(READY) ## all tests, on real servers
 lint: $(READY) ## style of Python and of SQL migrations
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(if $(MIGRATIONS),$(VENV)/bin/squawk --assume-in-transaction $(MIGRATIONS))
+	$(if $(MIGRATIONS),$(VENV)/bin/squawk $(MIGRATIONS))
 
 types: $(READY) ## types, strictly
 	$(PY) -m mypy

@@ -19,6 +19,8 @@ from shared.errors import Kind, ServiceError
 from shared.queries import in_schema
 
 NO_TRANSACTION = "-- no-transaction"
+# A migration that cannot get its lock soon gives up, instead of holding up everybody who comes after it.
+TIMEOUTS = "SET lock_timeout = '10s'; SET statement_timeout = '30min'"
 LOCK = 0x4861_6269_7475_65  # any constant of our own: one migration at a time in a database
 
 
@@ -65,6 +67,7 @@ async def migrate(url: str, package: str, *, schema: str, role_password: str | N
     connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK)
+        await connection.execute(TIMEOUTS)
         await _ensure_role(connection, schema, role_password)
         await _ensure_schema(connection, schema)
         return await _apply_missing(connection, migrations_of(package, schema=schema), schema)
