@@ -86,6 +86,6 @@ class Handlers(Generic[B]):
                 Exception
             ) as error:  # a bug must cost one event, not a partition; it is kept as a dead letter
                 book.journal.undo()
-                log.exception("handler_failed", event=event.id, type=event.type)
+                log.exception("handler_failed", event_id=event.id, type=event.type)
                 refused[place] = HandlerFailed(f"{type(error).__name__}: {error}")
         return refused

@@ -117,9 +117,11 @@ def take_back_for_cancellation(event: Event[OrderCancelled], book: Book, key: Me
 def start_waiting(event: Event[OrderFulfilled], book: Book, key: MemberKey) -> None:
     """The first fulfilment, by its time, starts the wait of an award that waits for it."""
     purchase = _purchase(book, key, event.data.order_id)
-    if purchase.fulfilled_at is None:
-        book.put_purchase(replace(purchase, fulfilled_at=event.time))
-        fulfil(book, key, purchase, event.time)
+    if purchase.fulfilled_at is None or event.time < purchase.fulfilled_at:
+        purchase = replace(purchase, fulfilled_at=event.time)
+        book.put_purchase(purchase)
+        if purchase.paid is not None:
+            fulfil(book, key, purchase, cause=event.id, at=event.time)
 
 
 @on(CustomerSignedUp)
@@ -142,8 +144,9 @@ def earn_for_deed(event: Event[Any], book: Book, key: MemberKey) -> None:
 @on(ReviewPublished)
 @_settled
 def earn_for_review(event: Event[ReviewPublished], book: Book, key: MemberKey) -> None:
-    """A review earns, unless its removal overtook it. It is verified by the app's word, else by our own orders."""
-    if not book.removed_reviews_hold(key, event.data.review_id):
+    """A review earns once, unless its removal overtook it; it is verified by the app's word, else by our own orders."""
+    known = any(award_id.startswith(f"review:{event.data.review_id}:") for award_id in book.awards.of(key))
+    if not known and not book.removed_reviews_hold(key, event.data.review_id):
         award_deed(event, book, key, verified_purchase=bought(book, key, event.data.product_id))
 
 

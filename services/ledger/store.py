@@ -59,6 +59,7 @@ CHANGING_LOT = ("program_id", "member_id", "asset", "lot_no", "remaining", "expi
 CHANGING_HOLD = ("program_id", "member_id", "hold_id", "state", "captured", "order_id")
 CHANGING_AWARD = (
     "program_id", "member_id", "award_id", "points", "state", "breakdown", "reversed", "written_off", "due_at",
+    "program_version",
 )  # fmt: skip
 
 
@@ -139,7 +140,7 @@ class Store:
                 _load_purchase(book, row)
         if needs.counted:
             for row in await connection.fetch(self._sql.count_orders, *_columns(sorted(needs.counted), 2)):
-                book.order_counts[(row["program_id"], row["member_id"])] = row["paid"]
+                book.order_counts.load((row["program_id"], row["member_id"]), "", row["paid"])
         if needs.rewarded:
             for row in await connection.fetch(
                 self._sql.load_entry_rewards, *_columns(sorted(needs.rewarded), 2)

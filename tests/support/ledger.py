@@ -202,7 +202,7 @@ def _awards_off(book: Book, key: MemberKey, moved: Mapping[tuple[str, str], int]
     found = []
     waiting = 0
     for award in book.awards.of(key).values():
-        if not 0 <= award.written_off <= award.reversed <= award.points:
+        if not (0 <= award.reversed <= award.points and award.written_off >= 0):
             found.append(f"{award.award_id} is out of bounds: {award}")
         if award.state in ("pending", "waiting"):
             waiting += award.held_points

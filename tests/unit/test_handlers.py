@@ -16,11 +16,6 @@ from shared.handlers import HandlerFailed, Handlers
 from shared.rows import Entries, Journal, Rows
 from tests.support.events import a_share, a_sign_up, an_order_paid
 
-UNLOGGED = pytest.mark.xfail(
-    strict=True,
-    raises=TypeError,
-    reason="structlog has an argument `event` of its own: the fault goes on instead",
-)
 REFUSED, BROKEN, AWAY, FINE = "66.00", "99.00", "77.00", "1.00"
 
 
@@ -63,7 +58,6 @@ def test_a_batch_comes_out_as_if_refused_events_had_never_come(totals: list[str]
     assert [*refused] == [place for place, total in enumerate(totals) if total != FINE]
 
 
-@UNLOGGED
 def test_a_refusal_keeps_its_code_and_a_fault_gets_one() -> None:
     book, fine = Book(), an_order_paid(FINE)
     with capture_logs() as logs:

@@ -23,10 +23,6 @@ from tests.support.events import (
 )
 from tests.support.ledger import PER_EURO, Desk, a_document, a_program, a_rule, at
 
-OLD_ROOM = pytest.mark.xfail(
-    strict=True, reason="room is stored only where it was too small, so an edit finds no bound"
-)
-
 
 def after_orders(rule: dict[str, Any], *totals: str, dates: tuple[str, ...] = ()) -> list[int]:
     """What each of these orders was awarded under one rule."""
@@ -138,7 +134,6 @@ def test_the_room_that_was_found_bounds_the_award_ever_after() -> None:
     assert desk.award(second).held_points == 10
 
 
-@OLD_ROOM
 def test_an_edited_order_stays_within_the_room_that_was_found() -> None:
     desk = Desk(a_document(PER_EURO | {"at_most": "100 per month"}))
     order = an_order_paid("50.00", order_id="edited")

@@ -15,7 +15,17 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from services.ledger.domain.book import AVAILABLE, ISSUED, PENDING, REVERSED, Award, Book, MemberKey
+from services.ledger.domain.book import (
+    AVAILABLE,
+    CANCELLED,
+    ISSUED,
+    PENDING,
+    REVERSED,
+    WAITING,
+    Award,
+    Book,
+    MemberKey,
+)
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen
 from services.ledger.domain.lots import expiry_of, open_lot
@@ -51,9 +61,10 @@ def state_of(
         return AVAILABLE, None
     if wait.after is After.EVENT:
         return PENDING, due_in_days(wait.days, at, program.zone)
-    if fulfilled_at is not None:
+    deadline = due_in_days(wait.deadline_days, at, program.zone)
+    if fulfilled_at is not None and fulfilled_at < deadline:
         return PENDING, due_in_days(wait.days, max(at, fulfilled_at), program.zone)
-    return "waiting", due_in_days(wait.deadline_days, at, program.zone)
+    return WAITING, deadline
 
 
 def grant(
@@ -86,11 +97,11 @@ def grant(
         name,
         breakdown,
         reversed=earned.points - held,
-        due_at=due_at if held else None,
+        due_at=due_at,
     )
     book.put_award(award)
+    book.schedule(key, due_at)
     if held:
-        book.schedule(key, due_at)
         rules = tuple(
             [
                 RulePoints(rule=answer.rule, points=int(answer.points // answer.unit))
@@ -167,10 +178,10 @@ def activate(book: Book, award: Award, program: LedgerProgram) -> None:
 
 def cancel(book: Book, award: Award) -> None:
     """The deadline passed and nothing was fulfilled: what waited goes back, as a whole."""
-    assert award.state == "waiting", f"{award.award_id} is {award.state}"
+    assert award.state == WAITING, f"{award.award_id} is {award.state}"
     assert award.due_at is not None, f"{award.award_id} has no due moment"
     held = award.held_points
-    book.put_award(replace(award, state="cancelled", due_at=None, reversed=award.points))
+    book.put_award(replace(award, state=CANCELLED, due_at=None, reversed=award.points))
     if not held:
         return
     transfer = book.post(

@@ -28,6 +28,7 @@ POINTS = "points"
 
 PENDING, AVAILABLE, HELD = "pending", "available", "held"
 ISSUED, REDEEMED, EXPIRED, REVERSED = "issued", "redeemed", "expired", "reversed"
+WAITING, CANCELLED = "waiting", "cancelled"
 MEMBER_ACCOUNTS = frozenset({PENDING, AVAILABLE, HELD})
 
 
@@ -100,6 +101,7 @@ class Purchase(Row, frozen=True, gc=False):
     paid: OrderPaid | None = None
     paid_at: datetime | None = None
     program_version: int | None = None
+    stated_at: datetime | None = None
     fulfilled_at: datetime | None = None
     cancelled_at: datetime | None = None
     refunds: tuple[OrderRefunded, ...] = ()
@@ -200,12 +202,12 @@ class Book:
     usage: Rows[MemberKey, tuple[str, str], Usage] = field(init=False)
     transfers: Entries[Transfer] = field(init=False)
     outgoing: Entries[Event[Any]] = field(init=False)
-    order_counts: dict[MemberKey, int] = field(default_factory=dict)
+    order_counts: Rows[MemberKey, str, int] = field(init=False)
     detailed: set[MemberKey] = field(default_factory=set)
     stored_due: dict[MemberKey, datetime | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("members", "balances", "purchases", "awards", "lots", "holds", "usage"):
+        for name in ("members", "balances", "purchases", "awards", "lots", "holds", "usage", "order_counts"):
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)
         self.outgoing = Entries(self.journal)

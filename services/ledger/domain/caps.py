@@ -9,6 +9,8 @@ gives no room back, and a later evaluation does not look at the usage again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.ledger.domain.book import Book, MemberKey, Usage
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, per
@@ -36,12 +38,23 @@ class Usages:
         self._facts = facts
         self._met: dict[str, list[Usage]] = {}
 
-    def room_for(self, rule: Rule, wanted: Share) -> Share:
-        """What all caps of a rule leave of the exact points that it wants to give."""
+    def room_for(self, rule: Rule, wanted: Share) -> Share | None:
+        """What all caps of a rule leave where it wants to give so many exact points; None for no bound."""
         met = self._met[rule.name] = [
             _usage(self._book, self._key, rule, bucket_of(cap, self._facts)) for cap in rule.caps
         ]
-        return min([_room(cap, usage, wanted) for cap, usage in zip(rule.caps, met, strict=True)])
+        rooms = [_room(cap, usage, wanted) for cap, usage in zip(rule.caps, met, strict=True)]
+        return min([room for room in rooms if room is not None], default=None)
+
+    def room_left(self, rules: Sequence[Rule], earned: Earned) -> dict[str, Share]:
+        """The room of every capped rule, also of those that gave nothing now: an edit of the order may wake them."""
+        rooms = dict(earned.room)
+        for rule in rules:
+            if rule.asset == earned.asset and rule.name not in self._met:
+                room = self.room_for(rule, 0)
+                if room is not None:
+                    rooms[rule.name] = room
+        return rooms
 
     def count(self, earned: Earned) -> None:
         """Count what was given against the caps that were asked."""
@@ -60,11 +73,11 @@ def free(book: Book, key: MemberKey, rule: str, bucket: str) -> None:
         book.usage.put(key, (rule, bucket), replace(usage, times=usage.times - 1))
 
 
-def _room(cap: Cap, usage: Usage, wanted: Share) -> Share:
+def _room(cap: Cap, usage: Usage, wanted: Share) -> Share | None:
     if cap.times is not None:
-        return wanted if usage.times < cap.times else 0
-    assert cap.points is not None
-    room = min(wanted, max(0, cap.points - usage.points))
+        return None if usage.times < cap.times else 0
+    assert cap.points is not None, "a cap counts times or points"
+    room = max(0, cap.points - usage.points)
     return 0 if cap.rejects and room < wanted else room
 
 

@@ -38,22 +38,22 @@ Covering = tuple[Rule, list[bool]]
 class Frozen(Row, frozen=True, gc=False):
     """What was true for person and history when the event was decided, and stays so for refunds.
 
-    `room` is what each capped rule was allowed, in exact points; a rule that is not in it had no cap.
+    `room` is what the caps of a rule left at that time, in exact points; a rule that is not in it had no bound.
     """
 
     earn_times: Fraction = Fraction(1)
     room: Mapping[str, Share] = {}
 
-    def room_for(self, rule: Rule, wanted: Share) -> Share:
-        """What the rule was allowed of what it wants now."""
-        return min(wanted, self.room.get(rule.name, wanted))
+    def room_for(self, rule: Rule, wanted: Share) -> Share | None:  # noqa: ARG002 - the room was found for good
+        """What the caps of the rule left; None for no bound."""
+        return self.room.get(rule.name)
 
 
 class Caps(Protocol):
     """Who is asked how much a rule with a cap may give: when an event is decided, the member's usage."""
 
-    def room_for(self, rule: Rule, wanted: Share) -> Share:
-        """How much of the exact points that it wants to give it may give."""
+    def room_for(self, rule: Rule, wanted: Share) -> Share | None:
+        """The exact points that it may give where it wants to give so many; None for no bound."""
 
 
 class Answer(Row, frozen=True, gc=False):
@@ -73,7 +73,7 @@ class Answer(Row, frozen=True, gc=False):
 class Earned(Row, frozen=True, gc=False):
     """The points of one asset: the whole award, its split over lines and bonus, and the answers of the rules.
 
-    `room` is what rules with a cap were allowed, where they wanted to give more.
+    `room` is what the caps of rules left, where they left a bound.
     """
 
     asset: str
@@ -215,9 +215,10 @@ class _Reckoning:
         if not (rule.caps and wanted):
             return wanted
         room = self._caps.room_for(rule, wanted)
-        if room < wanted:
-            self._room[rule.name] = room
-        return room
+        if room is None:
+            return wanted
+        self._room[rule.name] = room
+        return min(wanted, room)
 
     def _factors(self, rules: Sequence[Covering], base: Sequence[Share]) -> list[Factor]:
         """The product of the multipliers on each line, at most ten; the level's comes last."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.ledger.domain.book import AVAILABLE, EXPIRED, PENDING, Book, MemberKey
+from services.ledger.domain.book import AVAILABLE, CANCELLED, EXPIRED, PENDING, Book, MemberKey
 from services.ledger.domain.holds import OPEN, release
 from services.ledger.domain.lots import open_lots
 from shared.events import PointsExpired
@@ -22,7 +22,7 @@ def erase(book: Book, key: MemberKey, *, cause: str, at: datetime) -> None:
             release(book, key, hold.hold_id, cause=cause, at=at)
     for award in list(book.awards.of(key).values()):
         if award.due_at is not None:
-            book.put_award(replace(award, state="cancelled", due_at=None, reversed=award.points))
+            book.put_award(replace(award, state=CANCELLED, due_at=None, reversed=award.points))
     for asset in list(book.balances.of(key)):
         _empty(book, key, asset, cause=cause, at=at)
     book.members.put(

@@ -20,7 +20,17 @@ from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
-from services.ledger.domain.book import POINTS, Award, Book, Member, MemberKey, Purchase
+from services.ledger.domain.book import (
+    AVAILABLE,
+    CANCELLED,
+    PENDING,
+    POINTS,
+    Award,
+    Book,
+    Member,
+    MemberKey,
+    Purchase,
+)
 from services.ledger.domain.caps import Usages
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import NOT_FROZEN, Earned, Frozen, earn
@@ -48,23 +58,24 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
         edit_order(event, book, key, before)
         return
     purchase = (
-        Purchase(*key, paid.order_id, paid, event.time, version.number)
+        Purchase(*key, paid.order_id, paid, event.time, version.number, event.time)
         if before is None
-        else replace(before, paid=paid, paid_at=event.time, program_version=version.number)
+        else replace(
+            before, paid=paid, paid_at=event.time, program_version=version.number, stated_at=event.time
+        )
     )
     order = order_of(paid, program.currency)
-    nth = book.order_counts.get(key, 0) + 1
-    book.order_counts[key] = nth
+    nth = (book.order_counts.get(key, "") or 0) + 1
+    book.order_counts.put(key, "", nth)
     facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
     book.put_purchase(purchase)
     left = kept_of(purchase, order)
     usages = Usages(book, key, facts)
     for earned in earn(program, facts, frozen, caps=usages):
+        room = usages.room_left(program.capped.get(PAID, ()), earned)
         usages.count(earned)
-        allowed = replace(frozen, room=earned.room) if earned.room else frozen
-        holding = (
-            None if left is None else _target(program, facts, allowed, earned.points, earned.asset, left)
-        )
+        allowed = replace(frozen, room=room) if room else frozen
+        holding = _target(program, facts, allowed, earned.points, earned.asset, left)
         grant(
             book,
             key,
@@ -80,31 +91,52 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
 
 
 def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purchase) -> None:
-    """The shop edited a paid order: it moves to the target of its new lines, under the version of the first."""
-    assert before.paid is not None and before.paid_at is not None  # noqa: PT018 - both or neither
-    program = book.versions_of(event.program_id).numbered(before.program_version or 1).rules
-    listed = {line.id for line in order_of(event.data, program.currency).lines}
-    gone = {line.id for line in order_of(before.paid, program.currency).lines} - listed
-    purchase = replace(before, paid=event.data, removed_lines=tuple(sorted({*before.removed_lines, *gone})))
-    new = order_of(event.data, program.currency, purchase.removed_lines)
+    """The shop edited a paid order: it moves to the target of its new lines, under the version of the first.
+
+    First and newest are those by the time of the event, in whatever order they come.
+    """
+    purchase = _with_statement(event, book, before)
+    assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
+    program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
+    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
     book.put_purchase(purchase)
-    left = kept_of(purchase, new)
+    left = kept_of(purchase, order)
     for award in _awards_of(book, key, purchase.order_id):
-        facts = facts_of(program, purchase, new, award.breakdown)
+        facts = facts_of(program, purchase, order, award.breakdown)
         frozen = frozen_of(award.breakdown)
         earned = _of_asset(earn(program, facts, frozen), award.asset)
-        target = (
-            earned.points
-            if left is None
-            else _target(program, facts, frozen, earned.points, earned.asset, left)
-        )
+        target = _target(program, facts, frozen, earned.points, earned.asset, left)
         edited = replace(
             award,
             points=earned.points,
             reversed=earned.points - award.held_points,
             breakdown=explanation(facts, earned, frozen),
+            program_version=purchase.program_version or 1,
         )
+        edited = _waiting_anew(book, edited, program, purchase)
         hold_target(book, edited, program, target, cause=event.id, at=event.time)
+
+
+def _with_statement(event: Event[OrderPaid], book: Book, before: Purchase) -> Purchase:
+    """The purchase with one more statement of the shop about it."""
+    assert before.paid is not None and before.paid_at is not None and before.stated_at is not None  # noqa: PT018
+    is_newest = event.time >= before.stated_at
+    older, newest = (before.paid, event.data) if is_newest else (event.data, before.paid)
+    first_at = min(before.paid_at, event.time)
+    version = book.versions_of(event.program_id).at(first_at)
+    gone = _lines(older, version.rules) - _lines(newest, version.rules)
+    return replace(
+        before,
+        paid=newest,
+        paid_at=first_at,
+        stated_at=max(before.stated_at, event.time),
+        program_version=version.number,
+        removed_lines=tuple(sorted({*before.removed_lines, *gone})),
+    )
+
+
+def _lines(paid: OrderPaid, program: LedgerProgram) -> set[str]:
+    return {line.id for line in order_of(paid, program.currency).lines}
 
 
 def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
@@ -126,14 +158,32 @@ def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str
         hold_target(book, award, versions.at(at).rules, target, cause=cause, at=at)
 
 
-def fulfil(book: Book, key: MemberKey, purchase: Purchase, at: datetime) -> None:
-    """The first fulfilment starts the wait of awards that waited for it."""
+def fulfil(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
+    """The first fulfilment, by its time, starts the wait; one that was in time revives an award that was cancelled."""
     for award in _awards_of(book, key, purchase.order_id):
-        if award.state == "waiting":
-            program = book.versions_of(key[0]).numbered(award.program_version).rules
-            _, due_at = state_of(program.wait_for(PAID), award.happened_at, at, program)
-            book.put_award(replace(award, state="pending", due_at=due_at))
-            book.schedule(key, due_at)
+        program = book.versions_of(key[0]).numbered(award.program_version).rules
+        waiting = _waiting_anew(book, award, program, purchase)
+        if waiting is award:
+            continue
+        book.put_award(waiting)
+        if award.state == CANCELLED and purchase.paid is not None:
+            order = order_of(purchase.paid, program.currency, purchase.removed_lines)
+            facts = facts_of(program, purchase, order, award.breakdown)
+            left = kept_of(purchase, order)
+            target = _target(program, facts, frozen_of(award.breakdown), award.points, award.asset, left)
+            hold_target(book, waiting, program, target, cause=cause, at=at)
+
+
+def _waiting_anew(book: Book, award: Award, program: LedgerProgram, purchase: Purchase) -> Award:
+    """The award with the state and the due moment that the times of its order give; what is available stays so."""
+    assert purchase.paid_at is not None, "an award has an order that was paid"
+    state, due_at = state_of(program.wait_for(PAID), purchase.paid_at, purchase.fulfilled_at, program)
+    if award.state == AVAILABLE or (award.state == CANCELLED and state != PENDING):
+        return award
+    if (award.state, award.due_at) == (state, due_at):
+        return award
+    book.schedule((award.program_id, award.member_id), due_at)
+    return replace(award, state=state, due_at=due_at)
 
 
 def bought(book: Book, key: MemberKey, product_id: str) -> bool:
@@ -197,8 +247,12 @@ def _facts(
     return facts, Frozen(Fraction(level.earn_times)) if level else NOT_FROZEN
 
 
-def _target(program: LedgerProgram, facts: Facts, frozen: Frozen, points: int, asset: str, left: Kept) -> int:
-    """What an award of `points` may hold where this much is kept; nothing kept, nothing held."""
+def _target(
+    program: LedgerProgram, facts: Facts, frozen: Frozen, points: int, asset: str, left: Kept | None
+) -> int:
+    """What an award of `points` may hold where this much is kept (None: all of it); nothing kept, nothing held."""
+    if left is None:
+        return points
     if not any(left.shares):
         return 0
     return min(points, _of_asset(earn(program, of_kept(facts, left), frozen), asset).points)

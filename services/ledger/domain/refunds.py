@@ -12,7 +12,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.ledger.domain.awards import credit
-from services.ledger.domain.book import AVAILABLE, PENDING, REVERSED, Award, Book, Lot, MemberKey
+from services.ledger.domain.book import (
+    AVAILABLE,
+    CANCELLED,
+    PENDING,
+    REVERSED,
+    WAITING,
+    Award,
+    Book,
+    Lot,
+    MemberKey,
+)
 from services.ledger.domain.lots import open_lots, remove, spending_order, take
 from services.ledger.domain.program import LedgerProgram, Negative
 from shared.events import PointsReversed
@@ -25,9 +35,9 @@ def hold_target(
     """Let the award hold `target` points from now on; the transfer is the difference to what it holds now."""
     assert 0 <= target <= award.points, f"{award.award_id} cannot hold {target} of {award.points}"
     missing = target - award.held_points
-    if missing > 0 and award.state != "cancelled":
+    if missing > 0 and award.state != CANCELLED:
         _give_again(book, award, program, missing, cause=cause, at=at)
-    elif missing < 0 and award.state in ("pending", "waiting"):
+    elif missing < 0 and award.state in (PENDING, WAITING):
         _take_pending(book, award, -missing, cause=cause, at=at)
     elif missing < 0:
         _take_available(book, award, program, -missing, cause=cause, at=at)

@@ -55,6 +55,8 @@ CREATE TABLE ledger.purchase (
     paid_at timestamptz,
     program_version integer,
     paid jsonb,
+    -- when the shop stated what is in `paid`; the newest statement stands, `paid_at` is that of the first
+    stated_at timestamptz,
     fulfilled_at timestamptz,
     cancelled_at timestamptz,
     refunds jsonb NOT NULL DEFAULT '[]',
@@ -78,7 +80,7 @@ CREATE TABLE ledger.award (
     points bigint NOT NULL CHECK (points >= 0),
     reversed bigint NOT NULL DEFAULT 0 CHECK (reversed BETWEEN 0 AND points),
     -- of what is reversed: without a transfer, since it had expired unused or the program bears it
-    written_off bigint NOT NULL DEFAULT 0 CHECK (written_off BETWEEN 0 AND reversed),
+    written_off bigint NOT NULL DEFAULT 0 CHECK (written_off >= 0),
     state text NOT NULL CHECK (state IN ('waiting', 'pending', 'available', 'cancelled')),
     due_at timestamptz,
     breakdown jsonb NOT NULL,

@@ -1,7 +1,7 @@
 -- name: load_purchases
 SELECT o.* FROM unnest($1::text[], $2::text[], $3::text[]) AS k (program_id, member_id, order_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, order_id, paid, paid_at, program_version, fulfilled_at, cancelled_at, refunds, removed_lines
+    SELECT program_id, member_id, order_id, paid, paid_at, program_version, stated_at, fulfilled_at, cancelled_at, refunds, removed_lines
     FROM ledger.purchase
     WHERE program_id = k.program_id AND member_id = k.member_id AND order_id = k.order_id
 ) AS o
@@ -9,18 +9,19 @@ CROSS JOIN LATERAL (
 -- name: load_all_purchases
 SELECT o.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, order_id, paid, paid_at, program_version, fulfilled_at, cancelled_at, refunds, removed_lines
+    SELECT program_id, member_id, order_id, paid, paid_at, program_version, stated_at, fulfilled_at, cancelled_at, refunds, removed_lines
     FROM ledger.purchase
     WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS o
 
 -- name: update_purchases
 UPDATE ledger.purchase AS o
-SET paid = k.paid, paid_at = k.paid_at, program_version = k.program_version, fulfilled_at = k.fulfilled_at,
+SET paid = k.paid, paid_at = k.paid_at, program_version = k.program_version, stated_at = k.stated_at,
+    fulfilled_at = k.fulfilled_at,
     cancelled_at = k.cancelled_at, refunds = k.refunds, removed_lines = k.removed_lines
 FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::timestamptz[], $6::int[], $7::timestamptz[],
-            $8::timestamptz[], $9::jsonb[], $10::jsonb[])
-    AS k (program_id, member_id, order_id, paid, paid_at, program_version, fulfilled_at, cancelled_at, refunds, removed_lines)
+            $8::timestamptz[], $9::timestamptz[], $10::jsonb[], $11::jsonb[])
+    AS k (program_id, member_id, order_id, paid, paid_at, program_version, stated_at, fulfilled_at, cancelled_at, refunds, removed_lines)
 WHERE o.program_id = k.program_id AND o.member_id = k.member_id AND o.order_id = k.order_id
 
 -- name: load_awards
@@ -53,11 +54,11 @@ CROSS JOIN LATERAL (
 -- name: update_awards
 -- A breakdown that did not change is not sent again: null keeps it.
 UPDATE ledger.award AS a
-SET points = k.points, state = k.state, breakdown = coalesce(k.breakdown, a.breakdown), reversed = k.reversed, written_off = k.written_off,
+SET points = k.points, program_version = k.program_version, state = k.state, breakdown = coalesce(k.breakdown, a.breakdown), reversed = k.reversed, written_off = k.written_off,
     due_at = k.due_at
 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::jsonb[], $7::bigint[], $8::bigint[],
-            $9::timestamptz[])
-    AS k (program_id, member_id, award_id, points, state, breakdown, reversed, written_off, due_at)
+            $9::timestamptz[], $10::int[])
+    AS k (program_id, member_id, award_id, points, state, breakdown, reversed, written_off, due_at, program_version)
 WHERE a.program_id = k.program_id AND a.member_id = k.member_id AND a.award_id = k.award_id
 
 -- name: awards_of_cause
