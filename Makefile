@@ -54,7 +54,7 @@ lint: $(READY) ## style of Python and of SQL migrations
 types: $(READY) ## types, strictly
 	$(PY) -m mypy
 
-bench: bench-ledger ## all benchmarks; results in .local/bench
+bench: bench-ledger bench-demo ## all benchmarks; results in .local/bench
 
 bench-%: $(READY) ## one service's benchmark
 	$(PY) -m tests.bench.$*
