@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, time, timedelta
+from datetime import time, timedelta
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Any
 from zoneinfo import ZoneInfo
-
-from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, model_validator
 
 from services.ledger.domain import conditions
 from services.ledger.domain.conditions import Condition, LineIn
@@ -23,145 +21,24 @@ from services.ledger.domain.program import (
     Checkout,
     Effect,
     LedgerProgram,
-    Negative,
     PointsPolicy,
     Rule,
     Wait,
 )
+from services.ledger.words import EXPIRY, EarnRule, Head, If, LedgerSection, Wanted
 from shared.calendar import Period, midnight, zone
 from shared.errors import ServiceError
-from shared.money import Rounding, minor_units
+from shared.money import minor_units
 from shared.orders import Basis
-from shared.program_file import Path, Section, check, invalid
+from shared.program_file import Path, check, invalid
 
-Whole = Annotated[int, Field(ge=0, le=10**12)]
-Number = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,6})?$")]
-MoneyText = Annotated[
-    str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,4})? [A-Z]{3}$"), Field(examples=["60.00 EUR"])
-]
-Names = Annotated[list[str], Field(min_length=1, max_length=500)]
-Wanted = str | Names
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 WAIT = re.compile(r"immediate|(?P<days>\d{1,3}) days? after (?P<event>[a-z_.]+)")
 PERIOD = "day|week|month|year"
 LIMIT = re.compile(
     rf"(?P<count>\d+) (?:per|a) (?P<by>{PERIOD}|lifetime|product|network|subject)(?: and (?P<and>{PERIOD}))?"
 )
-EXPIRY = re.compile(r"never|(?P<months>\d{1,3}) months?")
 PERIODS = {"day": Period.DAY, "month": Period.MONTH, "quarter": Period.QUARTER, "year": Period.YEAR}
-
-
-class If(Section):
-    """When a rule holds; every condition that stands here must."""
-
-    order_at_least: MoneyText | None = None
-    currency: str | None = None
-    category: Wanted | None = None
-    not_category: Wanted | None = None
-    brand: Wanted | None = None
-    not_brand: Wanted | None = None
-    product: Wanted | None = None
-    not_product: Wanted | None = None
-    sku: Wanted | None = None
-    not_sku: Wanted | None = None
-    collection: Wanted | None = None
-    not_collection: Wanted | None = None
-    channel: Wanted | None = None
-    payment_method: Wanted | None = None
-    card_partner: Wanted | None = None
-    network: Wanted | None = None
-    level: Wanted | None = None
-    first_order: bool | None = None
-    order_number: Annotated[int, Field(ge=1)] | None = None
-    every_nth_order: Annotated[int, Field(ge=2)] | None = None
-    weekday: Wanted | None = None
-    hours: Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d to \d\d:\d\d$")] | None = None
-    verified_purchase: bool | None = None
-    text_at_least: Whole | None = None
-    photo: bool | None = None
-    video: bool | None = None
-
-
-class EarnRule(Section):
-    """One earning rule: `points` `per` an amount or `item`, `points` alone, or `times`."""
-
-    model_config = ConfigDict(**Section.model_config | {"populate_by_name": True})
-
-    rule: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    on: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
-    points: Number | None = None
-    per: str | list[str] | None = Field(default=None, examples=["1.00 EUR", "item"])
-    times: Number | None = None
-    bonus: bool = False
-    whole_units: bool = False
-    basis: Annotated[str, StringConstraints(pattern=r"^(items|total)$")] = "items"
-    tax: bool = True
-    shipping: bool = False
-    if_: If = Field(default=If(), validation_alias=AliasChoices("if", "if_"), serialization_alias="if")
-    limit: str | None = Field(default=None, examples=["1 per product", "1 per network and day"])
-    at_most: str | None = Field(default=None, examples=["500 per month"])
-    beyond: Annotated[str, StringConstraints(pattern=r"^(shrink|reject)$")] = "shrink"
-    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
-    stackable: bool = True
-    from_: date | None = Field(default=None, validation_alias=AliasChoices("from", "from_"))
-    until: date | None = None
-
-    @model_validator(mode="after")
-    def _gives_one_thing(self) -> EarnRule:
-        if (self.points is None) == (self.times is None):
-            raise ValueError("a rule gives either `points` or `times`")
-        if self.times is not None and (self.per or self.limit or self.at_most):
-            raise ValueError("a multiplier has no `per` and no cap; it only multiplies what base rules give")
-        if self.times is not None and not Fraction(self.times) <= 10:
-            raise ValueError("`times` goes up to 10")
-        if self.per is not None and self.on != "order.paid":
-            raise ValueError(f"`per` counts lines of an order, and {self.on} has none; give `points` alone")
-        return self
-
-
-class Points(Section):
-    """How points live and die."""
-
-    expire: Annotated[str, StringConstraints(pattern=EXPIRY.pattern)] = "never"
-    rounded_to: Annotated[str, StringConstraints(pattern=r"^(day|month|quarter|year)$")] = "day"
-    negative: Negative = Negative.ALLOW
-    rounding: Rounding = Rounding.DOWN
-
-
-class AtCheckout(Section):
-    """Points as money at checkout."""
-
-    points: Annotated[int, Field(ge=1)]
-    are_worth: MoneyText
-    order_at_least: MoneyText | None = None
-    at_most: Annotated[str, StringConstraints(pattern=r"^\d{1,3} ?%$")] = "100 %"
-    hold: Annotated[str, StringConstraints(pattern=r"^\d{1,4} minutes?$")] = "30 minutes"
-
-
-class Spend(Section):
-    """How points are spent."""
-
-    at_checkout: AtCheckout | None = None
-
-
-class LedgerSection(Section):
-    """The section `ledger` of a program file."""
-
-    points: Points = Points()
-    pending: dict[str, str] = Field(
-        default_factory=dict, examples=[{"order.paid": "14 days after order.fulfilled"}]
-    )
-    earn: Annotated[list[EarnRule], Field(default_factory=list, max_length=500)]
-    spend: Spend = Spend()
-
-
-class Head(Section):
-    """What stands above the sections, for all services."""
-
-    model_config = ConfigDict(**Section.model_config | {"extra": "ignore"})
-
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-    time_zone: str = "UTC"
 
 
 def parse(document: Mapping[str, Any]) -> LedgerProgram:
