@@ -112,16 +112,12 @@ def largest_remainder(total: int, weights: Sequence[int | Fraction]) -> list[int
     whole = sum(weights)
     if not whole:
         return largest_remainder(total, [1] * len(weights))
-    parts: list[int] = []
-    remainders: list[int | Fraction] = []
-    for weight in weights:
-        part, remainder = divmod(total * weight, whole)
-        parts.append(int(part))
-        remainders.append(remainder)
+    parts = [int(total * weight // whole) for weight in weights]
     missing = total - sum(parts)
     if missing:
-        # `sorted` is stable, so among equal remainders the earlier part comes first.
-        for index in sorted(range(len(parts)), key=lambda index: -remainders[index])[:missing]:
+        remainders = [total * weight % whole for weight in weights]
+        # `sorted` is stable also in reverse, so among equal remainders the earlier part comes first.
+        for index in sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)[:missing]:
             parts[index] += 1
     return parts
 
