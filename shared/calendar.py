@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from shared.errors import Kind, ServiceError
 
 _DAY: Final = timedelta(days=1)
+_MIDNIGHTS_REMEMBERED: Final = 4_096  # ten years of days in one zone, under a megabyte
 
 
 class UnknownTimeZone(ServiceError):
@@ -57,6 +58,7 @@ def day_of(moment: datetime, zone: ZoneInfo) -> date:
     return moment.astimezone(zone).date()
 
 
+@lru_cache(maxsize=_MIDNIGHTS_REMEMBERED)
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """The moment at which a day begins, in UTC.
 

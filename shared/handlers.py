@@ -88,4 +88,5 @@ class Handlers(Generic[B]):
                 book.journal.undo()
                 log.exception("handler_failed", event_id=event.id, type=event.type)
                 refused[place] = HandlerFailed(f"{type(error).__name__}: {error}")
+        book.journal.mark()  # its last steps would keep the book alive until the garbage collector comes
         return refused

@@ -54,6 +54,7 @@ LOT_COLUMNS = Lot.__struct_fields__
 HOLD_COLUMNS = Hold.__struct_fields__
 PURCHASE_COLUMNS = Purchase.__struct_fields__
 """Columns are called as the fields are: a row is the tuple of its values, and the other way round."""
+_BREAKDOWN = AWARD_COLUMNS.index("breakdown")
 
 CHANGING_LOT = ("program_id", "member_id", "asset", "lot_no", "remaining", "expired")
 CHANGING_HOLD = ("program_id", "member_id", "hold_id", "state", "captured", "order_id")
@@ -96,6 +97,7 @@ class Store:
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
             await self._save_movements(connection, book.transfers)
+        book.journal.mark()
 
     async def due_members(self, connection: AnyConnection, until: datetime, limit: int) -> list[MemberKey]:
         """Members with something due, longest first."""
@@ -298,26 +300,26 @@ class Stored(Mapping[str, Any]):
 
 
 def _purchase(row: Row) -> Purchase:
-    purchase = Purchase(*row)
-    return replace(
-        purchase,
-        paid=_paid.decode(row["paid"]) if row["paid"] is not None else None,
-        refunds=_refunds.decode(row["refunds"]),
-        removed_lines=tuple(json.loads(row["removed_lines"])),
-    )
+    program_id, member_id, order_id, paid, *moments, refunds, removed_lines = row
+    read = _paid.decode(paid) if paid is not None else None
+    facts = (read, *moments, _refunds.decode(refunds), tuple(json.loads(removed_lines)))
+    return Purchase(program_id, member_id, order_id, *facts)
 
 
 def _award(row: Row) -> Award:
-    award = Award(*row)
-    return replace(award, breakdown=Stored(row["breakdown"]))
+    values = list(row)
+    values[_BREAKDOWN] = Stored(values[_BREAKDOWN])
+    return Award(*values)
 
 
 def _member_row(member: Member) -> tuple[Any, ...]:
-    return astuple(replace(member, levels=_levels_json(member.levels)))
+    program_id, member_id, joined_at, levels, *moments = astuple(member)
+    return (program_id, member_id, joined_at, _levels_json(levels) if levels else "[]", *moments)
 
 
 def _usage_row(usage: Usage) -> tuple[Any, ...]:
-    return astuple(replace(usage, points=str(usage.points)))
+    *counted, points = astuple(usage)
+    return (*counted, str(points))
 
 
 def _purchase_row(purchase: Purchase) -> tuple[Any, ...]:
@@ -335,8 +337,10 @@ def _purchase_row(purchase: Purchase) -> tuple[Any, ...]:
 
 def _award_row(award: Award) -> tuple[Any, ...]:
     breakdown = award.breakdown
-    text = None if isinstance(breakdown, Stored) else _json.encode(breakdown).decode()
-    return astuple(replace(award, breakdown=text))
+    row = list(astuple(award))
+    # `type`, not `isinstance`, which asks the abstract Mapping and takes ten times as long.
+    row[_BREAKDOWN] = None if type(breakdown) is Stored else _json.encode(breakdown).decode()
+    return tuple(row)
 
 
 def _hold_row(hold: Hold) -> tuple[Any, ...]:

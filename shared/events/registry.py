@@ -12,6 +12,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
+
 from shared.errors import Kind, ServiceError
 
 
@@ -27,8 +29,7 @@ D_co = TypeVar("D_co", bound=EventData, covariant=True)
 C = TypeVar("C", bound=type[Any])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event(Generic[D_co]):
+class Event(msgspec.Struct, Generic[D_co], frozen=True, kw_only=True, gc=False):
     """One thing that happened, with who says so, in which program, and when.
 
     `source` and `id` together name it for good. `time` is when it happened, aware and in UTC.

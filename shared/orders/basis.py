@@ -6,7 +6,6 @@ the lines that count, so that an order whose lines all came back counts nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -59,11 +58,12 @@ def basis_by_line(order: Order, basis: Basis = ITEMS, kept: Kept | None = None) 
 def items_after_discounts(order: Order, kept: Kept | None = None) -> Share:
     """What `order_at_least` looks at, in minor units: the items after discounts over the whole order, however
     they were paid, gift cards that were bought left out."""
-    shares: Sequence[Share] = kept.shares if kept is not None else [1] * len(order.lines)
+    if kept is None:
+        return sum([line.cost for line in order.lines if not line.item.gift_card])
     return plain(
         sum(
             line.cost * share
-            for line, share in zip(order.lines, shares, strict=True)
+            for line, share in zip(order.lines, kept.shares, strict=True)
             if not line.item.gift_card
         )
     )

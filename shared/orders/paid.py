@@ -29,7 +29,7 @@ class DuplicateLine(ServiceError):
     code = "duplicate_line"
 
 
-class Line(msgspec.Struct, frozen=True):
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One line of an order; amounts in minor units.
 
     `value` is before the discount of the order and `cost` after it; `otherwise` is how much of the cost
@@ -57,7 +57,7 @@ class Line(msgspec.Struct, frozen=True):
         return self.item.gift_card
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order as it was paid, before any refund; amounts in minor units of `currency`.
 
     `removed` are the lines that an earlier version of the order had: a refund of one of them counts nothing.

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+import msgspec
+
 from shared.database import AnyConnection
 from shared.errors import ServiceError
 from shared.events import Event
@@ -22,8 +24,7 @@ class Partition(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record as it lies in Kafka."""
 
     topic: str
@@ -40,8 +41,7 @@ class Record:
         return f"{self.topic}[{self.partition}]@{self.offset}"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A record that could be read, with the keys by which the inbox knows it."""
 
     record: Record

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +21,7 @@ from shared.events import (
     ReferralApproved,
     TierRaised,
 )
+from shared.rows import replace
 from tests.support.events import MEMBER, NOON, a_sign_up, an_event
 from tests.support.keys import KeyPair
 from tests.support.services import Running, running

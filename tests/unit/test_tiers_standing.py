@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 from shared.events import Event, OrderLine, RefundLine, TierLowered, TierRaised, TierWillLower
 from shared.orders import CurrencyMismatch, UnknownLine
 from shared.programs import BEGINNING_OF_TIME
+from shared.rows import replace
 from tests.support.tiers import (
     House,
     a_program,

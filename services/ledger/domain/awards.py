@@ -32,7 +32,6 @@ from services.ledger.domain.lots import expiry_of, open_lot
 from services.ledger.domain.program import After, LedgerProgram, Wait
 from shared.calendar import due_in_days
 from shared.events import PointsEarned, PointsPending, PointsReversed, RulePoints
-from shared.orders import Share
 from shared.rows import Row, replace
 
 AWARD = "award"
@@ -211,7 +210,7 @@ def explanation(facts: Facts, earned: Earned, frozen: Frozen) -> dict[str, Any]:
     """What is stored with an award: enough to explain it, and to reckon it again for a refund."""
     stored: dict[str, Any] = {
         "rules": [
-            [answer.rule, *_fraction(answer.points, answer.unit)]
+            [answer.rule, answer.points.numerator, answer.points.denominator * answer.unit]
             for answer in earned.answers
             if answer.why_not is None
         ],
@@ -233,7 +232,3 @@ def frozen_of(breakdown: Mapping[str, Any]) -> Frozen:
     """The frozen part of a stored explanation."""
     room = {rule: Fraction(points) for rule, points in breakdown.get("room", {}).items()}
     return Frozen(Fraction(breakdown.get("earn_times", "1")), room)
-
-
-def _fraction(points: Share, unit: int) -> tuple[int, int]:
-    return points.numerator, points.denominator * unit

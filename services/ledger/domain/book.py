@@ -296,12 +296,14 @@ class Book:
         """Move `amount` (above 0) between two accounts; the entry, with the balances after it."""
         assert amount > 0, f"a transfer moves something: {kind} {amount}"
         before = self.balance(key, asset)
-        moved = {PENDING: before.pending, AVAILABLE: before.available, HELD: before.held}
-        if from_account in MEMBER_ACCOUNTS:
-            moved[from_account] -= amount
-        if to_account in MEMBER_ACCOUNTS:
-            moved[to_account] += amount
-        after = Balance(*key, asset, moved[PENDING], moved[AVAILABLE], moved[HELD], before.version + 1)
+        after = Balance(
+            *key,
+            asset,
+            before.pending + amount * ((to_account == PENDING) - (from_account == PENDING)),
+            before.available + amount * ((to_account == AVAILABLE) - (from_account == AVAILABLE)),
+            before.held + amount * ((to_account == HELD) - (from_account == HELD)),
+            before.version + 1,
+        )
         assert after.pending >= 0, f"{kind} leaves {after}"
         assert after.held >= 0, f"{kind} leaves {after}"
         transfer = Transfer(

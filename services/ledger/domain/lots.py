@@ -10,16 +10,19 @@ deficit first, and only the rest opens a lot.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from services.ledger.domain.book import AVAILABLE, EXPIRED, Book, Draw, Lot, MemberKey, Transfer
 from services.ledger.domain.program import PointsPolicy
 from services.ledger.errors import InsufficientPoints
-from shared.calendar import add_months, day_of, end_of
+from shared.calendar import Period, add_months, day_of, end_of
 from shared.events import PointsExpired
 from shared.rows import replace
 
 NEVER = datetime.max.replace(tzinfo=UTC)
+DAYS_REMEMBERED = 4_096  # ten years of one policy, under a megabyte
 
 
 def spending_order(lot: Lot) -> tuple[datetime, datetime, int]:
@@ -137,8 +140,13 @@ def expiry_of(policy: PointsPolicy, opened_at: datetime) -> datetime | None:
     """
     if policy.expire_months is None:
         return None
-    day = add_months(day_of(opened_at, policy.zone), policy.expire_months)
-    return end_of(policy.expiry_rounded_to, day, policy.zone)
+    day = day_of(opened_at, policy.zone)
+    return _end_after(policy.expire_months, day, policy.expiry_rounded_to, policy.zone)
+
+
+@lru_cache(maxsize=DAYS_REMEMBERED)
+def _end_after(months: int, day: date, rounded_to: Period, zone: ZoneInfo) -> datetime:
+    return end_of(rounded_to, add_months(day, months), zone)
 
 
 def _lot(book: Book, key: MemberKey, asset: str, lot_no: int) -> Lot:

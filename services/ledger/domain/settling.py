@@ -25,7 +25,7 @@ ACTIVATES, EXPIRES, TIMES_OUT = 0, 1, 2
 def settle(book: Book, key: MemberKey, until: datetime) -> None:
     """Do all that falls due for the member up to and including `until`, in order."""
     while (next_due := book.member(key).next_due) is not None and next_due <= until:
-        due = min(_all_due(book, key), default=None, key=lambda each: each[:3])
+        due = min(_all_due(book, key), default=None)  # no two are alike in their first three parts
         if due is not None and due[0] <= until:
             _do(book, key, due)
         else:
