@@ -148,7 +148,7 @@ async def _send_group(producer: Any, topic: str, partition: int, group: Sequence
     return [future for future in futures if future is not None]
 
 
-def _append(batch: Any, message: Message, headers: list[tuple[str, bytes]]) -> Any:
+def _append(batch: Any, message: Message, headers: list[tuple[str, bytes | None]]) -> Any:
     return batch.append(key=message.key, value=message.value, timestamp=None, headers=headers)
 
 

@@ -8,6 +8,7 @@ settled beyond its time: it is booked as of its time, but undoes no spend, hold 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from services.ledger.domain.erasure import erase
 from services.ledger.domain.holds import capture
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.settling import settle
+from services.ledger.errors import HoldClosed, UnknownHold
 from shared.events import (
     ActivityRecorded,
     ContentShared,
@@ -72,9 +74,14 @@ def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
 @on(OrderPaid)
 @_settled
 def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
-    """A paid order earns, unless a refund that overtook it already took everything back; it captures its hold."""
+    """A paid order earns, unless a refund that overtook it already took everything back; it captures its hold.
+
+    A hold that is unknown or closed captures nothing, and the order still counts: it was paid.
+    """
     award_order(event, book, key)
-    if event.data.hold_id is not None:
+    if event.data.hold_id is None:
+        return
+    with suppress(UnknownHold, HoldClosed):
         capture(
             book,
             key,

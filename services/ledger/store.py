@@ -133,6 +133,8 @@ class Store:
             keys = sorted((*key, order_id) for key, order_id in needs.orders)
             for row in await connection.fetch(self._sql.load_purchases, *_columns(keys, 3)):
                 key = _load_purchase(book, row)
+                if row["paid_at"] is not None and (key, row["order_id"]) in needs.stated:
+                    needs.detailed.add(key)  # an edit may take points back from its lots
                 assets = {each for version in book.programs[key[0]].all for each in version.rules.assets}
                 awards.update((key, award_id_of(row["order_id"], asset)) for asset in assets)
         if needs.shoppers:

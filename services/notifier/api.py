@@ -39,7 +39,10 @@ public_router = APIRouter(tags=["links"])
 MESSAGES = Cursors("messages", tuple[datetime, UUID])
 INBOX = Cursors("inbox", tuple[datetime, UUID])
 
-MemberId = Annotated[Id, Path(description="The member, by the shop's id of the customer.")]
+MessageId = Annotated[UUID, Path(examples=["0b9e6a52-6f0e-5f0e-9a43-3f0c8b1c7d21"])]
+MemberId = Annotated[
+    Id, Path(description="The member, by the shop's id of the customer.", examples=["customer-7"])
+]
 Reader = Annotated[Caller, requires("notifier:read")]
 Writer = Annotated[Caller, requires("notifier:write")]
 
@@ -91,7 +94,7 @@ async def list_inbox(
     responses=refuses(MessageNotFound, UnknownProgram),
 )
 async def mark_read(
-    request: Request, caller: Writer, connection: Write, member_id: MemberId, message_id: UUID
+    request: Request, caller: Writer, connection: Write, member_id: MemberId, message_id: MessageId
 ) -> InboxEntry:
     """The first time counts; again changes nothing."""
     key = (caller.program_id, member_id)

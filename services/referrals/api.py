@@ -72,7 +72,7 @@ async def one_referral(
     request: Request,
     connection: Reading,
     caller: Annotated[Caller, requires(READ, members=True)],
-    referral_id: UUID,
+    referral_id: Annotated[UUID, Path(examples=["0b9e6a52-6f0e-5f0e-9a43-3f0c8b1c7d21"])],
 ) -> ReferralDetails | Referral:
     """Both sides for the shop; for a member's token, that member's side of a referral of theirs."""
     state: Any = request.app.state

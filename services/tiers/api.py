@@ -34,7 +34,13 @@ router = door_router(tags=["standing"])
 Reader = Annotated[Caller, requires("tiers:read")]
 AnyReader = Annotated[Caller, requires("tiers:read", members=True)]
 MemberId = Annotated[
-    str, Path(min_length=1, max_length=MAX_ID_LENGTH, description="The shop's id of the customer.")
+    str,
+    Path(
+        min_length=1,
+        max_length=MAX_ID_LENGTH,
+        description="The shop's id of the customer.",
+        examples=["customer-7"],
+    ),
 ]
 
 

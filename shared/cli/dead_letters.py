@@ -283,8 +283,10 @@ def _place(letter: Any) -> str:
     return f"{letter['topic']}[{letter['partition']}]@{letter['record_offset']}"
 
 
-def _headers(letter: Any) -> list[tuple[str, bytes]]:
-    return [(name, b64decode(value)) for name, value in json.loads(letter["headers"])]
+def _headers(letter: Any) -> list[tuple[str, bytes | None]]:
+    return [
+        (name, None if value is None else b64decode(value)) for name, value in json.loads(letter["headers"])
+    ]
 
 
 def _as_text(data: bytes | None) -> str | None:

@@ -108,6 +108,13 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     for status, text in _usual(method, operation):
         responses.setdefault(str(status), _response(text))
     operation["responses"] = dict(sorted(responses.items()))
+    if " " not in operation.get("summary", "") and operation.get("description"):
+        operation["summary"] = _first_sentence(operation["description"])
+
+
+def _first_sentence(text: str) -> str:
+    """What an endpoint does, from its docstring: the name of its function alone tells too little."""
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split()).partition(". ")[0].rstrip(".")
 
 
 def _usual(method: str, operation: dict[str, Any]) -> list[tuple[int, str]]:

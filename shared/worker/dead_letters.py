@@ -87,7 +87,12 @@ async def keep(connection: AnyConnection, sql: Queries, refusals: Sequence[Refus
                 record.time,
                 record.key,
                 record.value,
-                json.dumps([[name, b64encode(value).decode()] for name, value in record.headers]),
+                json.dumps(
+                    [
+                        [name, None if value is None else b64encode(value).decode()]
+                        for name, value in record.headers
+                    ]
+                ),
                 refusal.error.code,
                 refusal.error.message.replace("\x00", "\\0"),
             )

@@ -14,7 +14,8 @@ from shared.database import AnyConnection
 from shared.errors import ServiceError
 from shared.events import Event
 
-Header = tuple[str, bytes]
+Header = tuple[str, bytes | None]
+"""Kafka lets the value of a header be null."""
 
 
 class Partition(NamedTuple):

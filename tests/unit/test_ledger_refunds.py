@@ -355,7 +355,7 @@ def test_a_review_that_is_published_once_more_earns_once() -> None:
     assert desk.balance() == (0, 20, 0)
 
 
-def test_a_refused_order_is_not_counted() -> None:
+def test_an_order_whose_hold_nobody_knows_still_counts() -> None:
     desk = Desk(a_document(a_rule(points="50", if_={"first_order": "true"})))
-    desk.tries(an_order_paid("10.00", hold_id="nobody's"), an_order_paid("10.00"))
+    desk.receives(an_order_paid("10.00", hold_id="nobody's"), an_order_paid("10.00"))
     assert desk.balance() == (0, 50, 0)

@@ -43,6 +43,7 @@ class Needs:
 
     `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
     their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels.
+    `stated` are orders that an `order.paid` states: one that was stated before is edited, and may give points back.
     """
 
     members: dict[MemberKey, datetime] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Needs:
     counted: set[MemberKey] = field(default_factory=set)
     rewarded: set[MemberKey] = field(default_factory=set)
     orders: set[tuple[MemberKey, str]] = field(default_factory=set)
+    stated: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
 
@@ -78,7 +80,11 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
         needs.detailed.add(key)
     match data:
         case OrderPaid():
-            needs.orders.add((key, data.order_id))
+            order = (key, data.order_id)
+            if order in needs.stated:
+                needs.detailed.add(key)
+            needs.orders.add(order)
+            needs.stated.add(order)
             _add_caps(needs, key, program, Facts(trigger=PAID, at=event.time.astimezone(program.zone)))
             if program.counts_orders:
                 needs.counted.add(key)
@@ -88,6 +94,7 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
             needs.orders.add((key, data.order_id))
         case ReviewRemoved():
             needs.awards.update((key, f"review:{data.review_id}:{asset}") for asset in program.assets)
+            needs.awards.add((key, f"removed:{data.review_id}"))
         case ReferralApproved() | ReferralVoided():
             _add_grants(needs, key, f"referral:{data.referral_id}:{data.role}", data.rewards)
         case TierLowered() if data.rewards_taken_back:
