@@ -17,7 +17,8 @@ from shared.cli import dead_letters, programs, progress, replaying, upkeep
 from shared.cli.session import service_of
 from shared.cli.speech import command
 from shared.logs import configure_logs
-from shared.service import Role, Service, run
+from shared.running import Role, run
+from shared.service import Service
 
 
 def run_service(service: Service) -> None:

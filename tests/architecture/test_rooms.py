@@ -118,7 +118,7 @@ def test_only_main_wires(service: str) -> None:
         for file in python_files("services", service)
         if file.name not in ("main.py", "__main__.py")
         for each in imports_of(file)
-        if is_under(each.name, f"services.{service}.main", "shared.service.Service", "shared.service.run")
+        if is_under(each.name, f"services.{service}.main", "shared.service.Service", "shared.running")
     ]
     assert not wrong, "\n".join(map(str, wrong))
 

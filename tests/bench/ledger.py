@@ -39,7 +39,8 @@ from shared.kafka import consumer_client, create_topics, producer_client, starte
 from shared.migrations import migrate
 from shared.outbox import Message
 from shared.relay import Relay, publish
-from shared.service import Doors, Ports, calm_garbage_collector, open_ports, processor_of
+from shared.running import calm_garbage_collector
+from shared.service import Doors, Ports, open_ports, processor_of
 from shared.worker import positions
 from shared.worker.consumer import Worker, WorkerOptions
 from shared.worker.records import Partition, Record, time_of

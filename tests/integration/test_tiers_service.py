@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ import pytest
 
 from services.tiers.main import SERVICE
 from shared.events import OrderLine, RefundLine
+from shared.rows import replace
 from tests.support.keys import KeyPair
 from tests.support.services import Running, running
 from tests.support.tiers import (
