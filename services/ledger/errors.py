@@ -59,24 +59,3 @@ class HoldConflict(ServiceError):
 
     kind = Kind.CONFLICT
     code = "hold_conflict"
-
-
-class CustomerMissing(ServiceError):
-    """The event names no customer, and this ledger keeps no orders of guests."""
-
-    kind = Kind.INVALID
-    code = "customer_missing"
-
-
-class OrderCurrency(ServiceError):
-    """An amount is in another currency than the order or the program."""
-
-    kind = Kind.INVALID
-    code = "order_currency"
-
-
-class InvalidProgram(ServiceError):
-    """The program file says something that cannot work."""
-
-    kind = Kind.INVALID
-    code = "invalid_program"

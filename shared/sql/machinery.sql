@@ -80,12 +80,6 @@ LIMIT $3
 -- name: dead_letters_by_id
 SELECT * FROM service.dead_letter WHERE dead_letter_id = ANY ($1::bigint[]) ORDER BY dead_letter_id
 
--- name: open_dead_letters
-SELECT * FROM service.dead_letter WHERE state = 'open' AND dead_letter_id > $1 ORDER BY dead_letter_id LIMIT $2
-
--- name: settle_dead_letters
-UPDATE service.dead_letter SET state = $2, settled_at = now() WHERE dead_letter_id = ANY ($1::bigint[]) AND state = 'open'
-
 -- name: program_versions
 SELECT program_id, max(version) AS version FROM service.program WHERE program_id = ANY ($1::text[]) GROUP BY program_id
 
