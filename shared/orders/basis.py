@@ -72,7 +72,7 @@ def items_after_discounts(order: Order, kept: Kept | None = None) -> Share:
 def quantities(order: Order, kept: Kept | None = None) -> tuple[Share, ...]:
     """How much of each line counts for rules by the item: its quantity, in the share of it that is kept."""
     if kept is None:
-        return tuple(line.quantity for line in order.lines)
+        return tuple([line.quantity for line in order.lines])
     return tuple(plain(line.quantity * share) for line, share in zip(order.lines, kept.shares, strict=True))
 
 
