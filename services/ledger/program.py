@@ -17,14 +17,12 @@ from services.ledger.domain import conditions
 from services.ledger.domain.conditions import Condition, LineIn
 from services.ledger.domain.program import (
     After,
-    Cap,
     Checkout,
-    Effect,
     LedgerProgram,
     PointsPolicy,
-    Rule,
     Wait,
 )
+from services.ledger.domain.rules import Cap, Effect, Rule
 from services.ledger.words import EXPIRY, EarnRule, Head, If, LedgerSection, Wanted
 from shared.calendar import Period, midnight, zone
 from shared.errors import ServiceError

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from services.ledger.domain.conditions import Between, Hours
-from services.ledger.domain.program import After, Checkout, Effect, Negative, Wait
+from services.ledger.domain.program import After, Checkout, Negative, Wait
+from services.ledger.domain.rules import Effect
 from services.ledger.program import parse, schema
 from shared.calendar import Period
 from shared.money import Rounding

@@ -4,7 +4,9 @@
 |---|---|
 | `book` | the rows of a batch, and `post`, the only way a point moves |
 | `lots` | which points are spent first, and when they expire |
-| `program` | the merchant's rules, as values |
+| `rules` | one earning rule, as a value |
+| `prepared` | what of the rules can be told before an event comes |
+| `program` | the merchant's program, as values |
 | `conditions` | when a rule holds, and why it does not |
 | `earning` | what the rules make of an order or another event |
 | `caps` | how often and how much a rule may give |

@@ -17,8 +17,9 @@ from services.ledger.domain.awards import Origin, credit, explanation, grant, st
 from services.ledger.domain.book import POINTS, Award, Book, MemberKey
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
-from services.ledger.domain.program import LedgerProgram, Rule
+from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
+from services.ledger.domain.rules import Rule
 from shared.events import (
     ActivityRecorded,
     ContentShared,
