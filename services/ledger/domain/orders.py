@@ -65,12 +65,13 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
         )
     )
     order = order_of(paid, program.currency)
-    nth = (book.order_counts.get(key, "") or 0) + 1
-    book.order_counts.put(key, "", nth)
+    nth = book.nth_order(key)
     facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
-    book.put_purchase(purchase)
-    left = kept_of(purchase, order)
+    book.purchases.put(key, paid.order_id, purchase)
+    left = kept_of(purchase, order) if before is not None else None
     usages = Usages(book, key, facts)
+    # `facts.at` is the event's time in the program's zone already, in which days are counted.
+    state = state_of(program.wait_for(PAID), facts.at, purchase.fulfilled_at, program)
     for earned in earn(program, facts, frozen, caps=usages):
         room = usages.room_left(program.capped.get(PAID, ()), earned)
         usages.count(earned)
@@ -85,7 +86,7 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
             ),
             earned,
             breakdown=explanation(facts, earned, allowed),
-            state=state_of(program.wait_for(PAID), event.time, purchase.fulfilled_at, program),
+            state=state,
             holding=holding,
         )
 
@@ -236,6 +237,7 @@ def _facts(
     facts = Facts(
         trigger=PAID,
         at=at.astimezone(program.zone),
+        utc=at,
         order=order,
         items=items_after_discounts(order),
         nth_order=nth if program.counts_orders else None,

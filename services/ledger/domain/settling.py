@@ -25,11 +25,11 @@ ACTIVATES, EXPIRES, TIMES_OUT = 0, 1, 2
 def settle(book: Book, key: MemberKey, until: datetime) -> None:
     """Do all that falls due for the member up to and including `until`, in order."""
     while (next_due := book.member(key).next_due) is not None and next_due <= until:
-        due = min(_all_due(book, key), default=None)  # no two are alike in their first three parts
-        if due is not None and due[0] <= until:
-            _do(book, key, due)
+        due, later = _all_due(book, key, until)
+        if due:
+            _do(book, key, min(due))  # no two are alike in their first three parts
         else:
-            _look_again_at(book, key, due[0] if due is not None else None)
+            _look_again_at(book, key, later)
 
 
 def _do(book: Book, key: MemberKey, due: Due) -> None:
@@ -46,17 +46,40 @@ def _do(book: Book, key: MemberKey, due: Due) -> None:
             release(book, key, what.hold_id, cause=what.hold_id, at=at, state=TIMED_OUT)
 
 
-def _all_due(book: Book, key: MemberKey) -> Iterator[Due]:
-    """Everything of the member in memory that will fall due some day."""
+def _all_due(book: Book, key: MemberKey, until: datetime) -> tuple[list[Due], datetime | None]:
+    """What of the member in memory is due up to `until`, and when the first of the rest will be."""
+    due: list[Due] = []
+    later: datetime | None = None
+    for moment, what in _moments(book, key):
+        if moment <= until:
+            due.append((moment, *_turn(what), what))
+        elif later is None or moment < later:
+            later = moment
+    return due, later
+
+
+def _moments(book: Book, key: MemberKey) -> Iterator[tuple[datetime, Award | Lot | Hold]]:
+    """Everything of the member in memory that will fall due some day, and when."""
     for award in book.awards.of(key).values():
         if award.due_at is not None:
-            yield award.due_at, ACTIVATES, award.award_id, award
+            yield award.due_at, award
     for lot in book.lots.of(key).values():
         if lot.expires_at is not None and lot.remaining:
-            yield max(lot.expires_at, lot.opened_at), EXPIRES, f"{lot.asset}:{lot.lot_no:020}", lot
+            yield max(lot.expires_at, lot.opened_at), lot
     for hold in book.holds.of(key).values():
         if hold.state == OPEN:
-            yield hold.held_until, TIMES_OUT, hold.hold_id, hold
+            yield hold.held_until, hold
+
+
+def _turn(what: Award | Lot | Hold) -> tuple[int, str]:
+    """Whose turn it is among all that is due at one instant."""
+    match what:
+        case Award():
+            return ACTIVATES, what.award_id
+        case Lot():
+            return EXPIRES, f"{what.asset}:{what.lot_no:020}"
+        case Hold():
+            return TIMES_OUT, what.hold_id
 
 
 def _look_again_at(book: Book, key: MemberKey, in_memory: datetime | None) -> None:
