@@ -1,30 +1,15 @@
-"""How a merchant writes the ledger's section of a program file: its words and their shapes.
-
-What a newcomer would get wrong: nothing is reckoned here. `program` turns these words into the values of the domain,
-and refuses what has the right shape but cannot work. The JSON Schema for editors is made from these models.
-"""
+"""How a merchant writes an earning rule, and when it holds."""
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from fractions import Fraction
 from typing import Annotated
 
 from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, model_validator
 
-from services.ledger.domain.program import Negative
-from shared.money import Rounding
+from services.ledger.words.kinds import MoneyText, Number, Wanted, Whole
 from shared.program_file import Section
-
-Whole = Annotated[int, Field(ge=0, le=10**12)]
-Number = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,6})?$")]
-MoneyText = Annotated[
-    str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,4})? [A-Z]{3}$"), Field(examples=["60.00 EUR"])
-]
-Names = Annotated[list[str], Field(min_length=1, max_length=500)]
-Wanted = str | Names
-EXPIRY = re.compile(r"never|(?P<months>\d{1,3}) months?")
 
 
 class If(Section):
@@ -93,48 +78,3 @@ class EarnRule(Section):
         if self.per is not None and self.on != "order.paid":
             raise ValueError(f"`per` counts lines of an order, and {self.on} has none; give `points` alone")
         return self
-
-
-class Points(Section):
-    """How points live and die."""
-
-    expire: Annotated[str, StringConstraints(pattern=EXPIRY.pattern)] = "never"
-    rounded_to: Annotated[str, StringConstraints(pattern=r"^(day|month|quarter|year)$")] = "day"
-    negative: Negative = Negative.ALLOW
-    rounding: Rounding = Rounding.DOWN
-
-
-class AtCheckout(Section):
-    """Points as money at checkout."""
-
-    points: Annotated[int, Field(ge=1)]
-    are_worth: MoneyText
-    order_at_least: MoneyText | None = None
-    at_most: Annotated[str, StringConstraints(pattern=r"^\d{1,3} ?%$")] = "100 %"
-    hold: Annotated[str, StringConstraints(pattern=r"^\d{1,4} minutes?$")] = "30 minutes"
-
-
-class Spend(Section):
-    """How points are spent."""
-
-    at_checkout: AtCheckout | None = None
-
-
-class LedgerSection(Section):
-    """The section `ledger` of a program file."""
-
-    points: Points = Points()
-    pending: dict[str, str] = Field(
-        default_factory=dict, examples=[{"order.paid": "14 days after order.fulfilled"}]
-    )
-    earn: Annotated[list[EarnRule], Field(default_factory=list, max_length=500)]
-    spend: Spend = Spend()
-
-
-class Head(Section):
-    """What stands above the sections, for all services."""
-
-    model_config = ConfigDict(**Section.model_config | {"extra": "ignore"})
-
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-    time_zone: str = "UTC"
