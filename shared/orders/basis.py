@@ -43,8 +43,10 @@ def basis_by_line(order: Order, basis: Basis = ITEMS, kept: Kept | None = None) 
     exact fraction. With `kept`, every line counts in the share of it that is kept.
     """
     if basis is ITEMS or basis == ITEMS:
+        is_plain = not (order.added_tax and order.paid_with)
         parts: list[Share] = [
-            0 if line.item.gift_card else line.cost - line.otherwise for line in order.lines
+            0 if line.item.gift_card else line.cost - line.otherwise if is_plain else line.cost_in_money
+            for line in order.lines
         ]
     else:
         parts = [_counting(line, basis) for line in order.lines]
@@ -79,7 +81,7 @@ def quantities(order: Order, kept: Kept | None = None) -> tuple[Share, ...]:
 def _counting(line: Line, basis: Basis) -> Share:
     if line.item.gift_card and not basis.gift_cards:
         return 0
-    part = line.cost if basis.paid_otherwise else line.cost - line.otherwise
+    part = line.cost if basis.paid_otherwise else line.cost_in_money
     if basis.tax or not line.tax_share:
         return part
     return plain(part * (1 - line.tax_share))
@@ -110,13 +112,23 @@ def _shipping(order: Order, basis: Basis, kept: Kept | None) -> Share:
     if not price:
         return 0
     if not basis.paid_otherwise:
-        price -= order.shipping_otherwise * Fraction(price) / order.shipping
+        price -= order.shipping_otherwise * Fraction(price) / (order.shipping + order.shipping_tax)
     return price if basis.tax else price * (1 - order.shipping_tax_share)
 
 
-def _beside(order: Order, basis: Basis) -> int:
+def _beside(order: Order, basis: Basis) -> Share:
     """What the total has beside items and shipping: fees, and tax where it is added to prices."""
-    beside = order.total - order.items - order.shipping
+    beside: Share = order.total - order.items - order.shipping
     if not basis.tax:
         beside -= order.added_tax
+    elif order.added_tax and order.paid_with and not basis.paid_otherwise:
+        beside -= _added_tax_paid_otherwise(order)
     return max(0, beside)
+
+
+def _added_tax_paid_otherwise(order: Order) -> Share:
+    of_lines = sum(line.otherwise - (line.cost - line.cost_in_money) for line in order.lines)
+    of_shipping = order.shipping + order.shipping_tax
+    return of_lines + (
+        Fraction(order.shipping_otherwise * order.shipping_tax, of_shipping) if of_shipping else 0
+    )

@@ -134,6 +134,41 @@ def test_tax_that_is_added_counts_only_in_the_total() -> None:
     assert basis_by_line(order, Basis(total=True, tax=False)) == (1000,)
 
 
+def test_the_orders_tax_in_the_prices_is_spread_exactly_and_not_in_cents() -> None:
+    order = an_order(*[a_line(name, "1.00") for name in "abc"], total="3.00", tax="0.50")
+    assert basis_by_line(order, Basis(tax=False)) == (Fraction(250, 3),) * 3
+
+
+def test_a_bare_total_holds_the_tax_that_was_added() -> None:
+    order = an_order(total="124.90", shipping="4.90", tax="20.00", tax_included=False)
+    assert basis_by_line(order) == (10_000,)
+    assert kept(order, [a_refund(order, amount="124.90", shipping="4.90")]).shares == (0,)
+
+
+def test_a_gift_card_pays_its_share_of_the_added_tax() -> None:
+    half = (PaidWith(kind="gift_card", amount="60.00"),)
+    added = an_order(a_line("a", "100.00", tax="20.00"), total="120.00", tax_included=False, paid_with=half)
+    inside = an_order(a_line("a", "120.00", tax="20.00"), total="120.00", paid_with=half)
+    assert basis_by_line(added) == basis_by_line(inside, Basis(tax=False)) == (5_000,)
+    assert basis_by_line(added, Basis(total=True)) == (6_000,)
+    assert added.lines[0].money == 6_000
+
+
+def test_an_order_that_gift_cards_paid_with_its_added_tax_has_no_money_in_it() -> None:
+    order = an_order(
+        a_line("a", "100.00"),
+        total="130.80",
+        shipping="9.00",
+        tax="21.80",
+        tax_included=False,
+        paid_with=(PaidWith(kind="gift_card", amount="130.80"),),
+    )
+    assert (order.lines[0].money, order.shipping_otherwise) == (0, 1_080)
+    assert basis_by_line(order, Basis(total=True, shipping=True)) == (0,)
+    back = a_refund(order, given_back=(PaidWith(kind="gift_card", amount="120.00"),))
+    assert kept(order, [back]).shares == (0,)
+
+
 def test_shipping_that_counts_is_spread_over_the_lines_that_count() -> None:
     order = tea_and_cup()
     parts = basis_by_line(order, Basis(shipping=True))
