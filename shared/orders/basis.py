@@ -72,10 +72,12 @@ def items_after_discounts(order: Order, kept: Kept | None = None) -> Share:
 
 
 def quantities(order: Order, kept: Kept | None = None) -> tuple[Share, ...]:
-    """How much of each line counts for rules by the item: its quantity, in the share of it that is kept."""
+    """How much of each line counts for rules by the item: its quantity, in the share of it that is kept; none of
+    a gift card that was bought."""
+    counting = [0 if line.item.gift_card else line.quantity for line in order.lines]
     if kept is None:
-        return tuple(line.quantity for line in order.lines)
-    return tuple(plain(line.quantity * share) for line, share in zip(order.lines, kept.shares, strict=True))
+        return tuple(counting)
+    return tuple(plain(quantity * share) for quantity, share in zip(counting, kept.shares, strict=True))
 
 
 def _counting(line: Line, basis: Basis) -> Share:
@@ -89,17 +91,15 @@ def _counting(line: Line, basis: Basis) -> Share:
 
 def _with_extras(order: Order, basis: Basis, kept: Kept | None, parts: list[Share]) -> list[Share]:
     """Add what belongs to no line, spread over the lines that count by what they cost."""
-    weights = [
-        line.cost * (kept.shares[i] if kept is not None else 1)
-        if basis.gift_cards or not line.item.gift_card
-        else 0
-        for i, line in enumerate(order.lines)
-    ]
+    costs = [line.cost if basis.gift_cards or not line.item.gift_card else 0 for line in order.lines]
+    weights: list[Share] = (
+        [*costs] if kept is None else [cost * share for cost, share in zip(costs, kept.shares, strict=True)]
+    )
     whole = sum(weights)
     if not whole:
         return parts
     extra = (_shipping(order, basis, kept) if basis.shipping else 0) + (
-        _beside(order, basis) * Fraction(whole, max(order.items, 1)) if basis.total else 0
+        _beside(order, basis) * Fraction(whole) / sum(costs) if basis.total else 0
     )
     return [
         plain(part + Fraction(extra) * weight / whole) for part, weight in zip(parts, weights, strict=True)

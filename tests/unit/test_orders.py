@@ -169,6 +169,22 @@ def test_an_order_that_gift_cards_paid_with_its_added_tax_has_no_money_in_it() -
     assert kept(order, [back]).shares == (0,)
 
 
+def test_fees_are_spread_over_the_lines_that_count() -> None:
+    order = an_order(
+        a_line("book", "10.00"), a_line("card", "50.00", gift_card=True), a_line("pen", "5.00"), total="68.00"
+    )
+    assert basis_by_line(order, Basis(total=True)) == (1_200, 0, 600)
+    pen_back = kept(order, [a_refund(order, "pen")])
+    assert basis_by_line(order, Basis(total=True), pen_back) == (1_200, 0, 0)
+
+
+def test_a_gift_card_that_is_bought_is_no_item() -> None:
+    order = an_order(
+        a_line("tea", "25.00", quantity="2"), a_line("card", "50.00", quantity="3", gift_card=True)
+    )
+    assert quantities(order) == (2, 0)
+
+
 def test_shipping_that_counts_is_spread_over_the_lines_that_count() -> None:
     order = tea_and_cup()
     parts = basis_by_line(order, Basis(shipping=True))
