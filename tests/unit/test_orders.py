@@ -299,6 +299,24 @@ def test_a_free_line_comes_back_like_any_other() -> None:
     assert kept(free, [a_refund(free, "gift")]).shares == (0, 1)
 
 
+def test_a_free_line_goes_with_the_last_line_that_was_paid_for() -> None:
+    order = an_order(a_line("gift", "0"), a_line("tea", "5.00"), total="5.00")
+    assert kept(order, [a_refund(order, "tea")]).shares == (0, 0)
+    assert kept(order, [a_refund(order, amount="5.00")]).shares == (0, 0)
+
+
+def test_the_worth_of_the_lines_that_are_left_is_exact() -> None:
+    order = an_order(a_line("tea", "9.99"), total="9.99", removed=("cup",))
+    quarter = RefundLine(line_id="tea", quantity="0.25")
+    assert a_refund(order, quarter, "cup", amount="20.00").items == Fraction(999, 4)
+
+
+def test_a_line_beside_a_removed_one_gives_back_at_most_its_value() -> None:
+    order = an_order(a_line("tea", "9.99"), total="9.99", removed=("cup",))
+    dear = RefundLine(line_id="tea", amount="15.00")
+    assert a_refund(order, dear, "cup", amount="20.00").items == 999
+
+
 def test_of_an_order_that_is_called_off_nothing_is_kept() -> None:
     order = tea_and_cup()
     assert basis_by_line(order, Basis(total=True, shipping=True), nothing_kept(order)) == (0, 0)
