@@ -50,7 +50,7 @@ SERVICE = Service(
         PointsReversed,
         PointsExpired,
     ),
-    routers=(api.router,),
+    routers=api.routers,
     build=build,
     verify=verify.differences,
     parse_program=program.parse,

@@ -17,7 +17,7 @@ from services.ledger.domain.earning import Answer, earn
 from services.ledger.domain.orders import facts_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.errors import UnknownDecision, UnknownMember
-from services.ledger.schemas import AwardOut, Decision, RuleAnswer
+from services.ledger.schemas.points import AwardOut, Decision, RuleAnswer
 from services.ledger.store import Store
 from shared.database import AnyConnection
 from shared.orders import order_of

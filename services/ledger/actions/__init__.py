@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from services.ledger.domain import holds
-from services.ledger.domain.book import Book, Hold, MemberKey
+from services.ledger.domain.book import Book, MemberKey
 from services.ledger.domain.needs import Needs, needs_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.settling import settle
@@ -60,70 +59,8 @@ class Actions:
             await self._finish(connection, book)
         return len(keys)
 
-    async def hold(
-        self,
-        connection: AnyConnection,
-        key: MemberKey,
-        *,
-        hold_id: str,
-        points: int,
-        minutes: int | None,
-        order_id: str | None,
-        now: datetime,
-    ) -> tuple[Hold, Book]:
-        """Set points aside for a checkout.
-
-        Raises:
-            UnknownMember, MemberErased, InsufficientPoints, HoldConflict: see there.
-        """
-        async with self._command(connection, key, now) as book:
-            checkout = book.versions_of(key[0]).at(now).rules.checkout
-            lasting = minutes or (checkout.hold_minutes if checkout else 30)
-            hold = holds.hold_points(
-                book,
-                key,
-                hold_id=hold_id,
-                points=points,
-                held_until=now + timedelta(minutes=lasting),
-                now=now,
-                order_id=order_id,
-            )
-        return hold, book
-
-    async def capture(
-        self,
-        connection: AnyConnection,
-        key: MemberKey,
-        *,
-        hold_id: str,
-        points: int | None,
-        order_id: str | None,
-        cause: str,
-        now: datetime,
-    ) -> tuple[Hold, Book]:
-        """Spend a hold, wholly or in part.
-
-        Raises:
-            UnknownHold, HoldClosed, HoldExceeded: see there.
-        """
-        async with self._command(connection, key, now) as book:
-            hold = holds.capture(book, key, hold_id, points=points, cause=cause, at=now, order_id=order_id)
-        return hold, book
-
-    async def release(
-        self, connection: AnyConnection, key: MemberKey, *, hold_id: str, cause: str, now: datetime
-    ) -> tuple[Hold, Book]:
-        """Set a hold free.
-
-        Raises:
-            UnknownHold, HoldClosed: see there.
-        """
-        async with self._command(connection, key, now) as book:
-            hold = holds.release(book, key, hold_id, cause=cause, at=now)
-        return hold, book
-
     @asynccontextmanager
-    async def _command(self, connection: AnyConnection, key: MemberKey, now: datetime) -> AsyncIterator[Book]:
+    async def command(self, connection: AnyConnection, key: MemberKey, now: datetime) -> AsyncIterator[Book]:
         """The book of one member, settled up to now; saved with its announcements when the block ends."""
         if not await connection.fetchval(self.sql.member_exists, *key):
             raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
