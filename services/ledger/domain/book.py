@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.ledger.domain.issued import Shelf
 from services.ledger.domain.program import LedgerProgram
 from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
@@ -203,6 +204,7 @@ class Book:
     transfers: Entries[Transfer] = field(init=False)
     outgoing: Entries[Event[Any]] = field(init=False)
     order_counts: Rows[MemberKey, str, int] = field(init=False)
+    shelf: Shelf = field(init=False)
     detailed: set[MemberKey] = field(default_factory=set)
     stored_due: dict[MemberKey, datetime | None] = field(default_factory=dict)
 
@@ -211,6 +213,7 @@ class Book:
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)
         self.outgoing = Entries(self.journal)
+        self.shelf = Shelf(self.journal)
 
     def versions_of(self, program_id: str) -> Versions[LedgerProgram]:
         """The versions of a program.

@@ -25,6 +25,7 @@ from services.ledger.domain.book import (
 )
 from services.ledger.domain.lots import open_lots, remove, spending_order, take
 from services.ledger.domain.program import LedgerProgram, Negative
+from services.ledger.domain.rewards import void_bought_since
 from shared.events import PointsReversed
 from shared.rows import replace
 

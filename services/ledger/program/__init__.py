@@ -13,6 +13,7 @@ from services.ledger.domain.program import LedgerProgram
 from services.ledger.program.earning import rules_of, waits_of
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
+from services.ledger.program.rewards import catalogue_of, coming_back_of
 from services.ledger.program.spending import checkout_of
 from services.ledger.words import Head, LedgerSection
 from shared.program_file import check, invalid
@@ -34,6 +35,9 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         rules=rules_of(reader),
         waits=waits_of(reader),
         checkout=checkout_of(reader),
+        catalogue=catalogue_of(reader),
+        coupons=coming_back_of(reader),
+        language=next(iter(head.languages), "en"),
     )
     if reader.faults:
         raise invalid(reader.faults)
