@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.errors import Kind, ServiceError
+from shared.errors import Kind, ServiceError, Unavailable
 
 
 class UnknownMember(ServiceError):
@@ -129,3 +129,9 @@ class CharityUnknown(ServiceError):
 
     kind = Kind.INVALID
     code = "charity_unknown"
+
+
+class CodeDrawnTwice(Unavailable):
+    """A code that was drawn is another coupon's already; the next try draws another."""
+
+    code = "code_drawn_twice"

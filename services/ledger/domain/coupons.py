@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from fractions import Fraction
 from typing import Final
 
 from services.ledger.domain.catalogue import Reason
@@ -54,11 +55,6 @@ def new_code(shelf: Shelf) -> str:
 def shown(code: str) -> str:
     """A code of ours as members read it: `K7QF-M3TW-9XHC`."""
     return "-".join(code[start : start + GROUP] for start in range(0, len(code), GROUP))
-
-
-def canonical(text: str) -> str:
-    """A code as it is looked up: capital letters, without the spaces and hyphens that people add or leave out."""
-    return "".join(letter for letter in text.upper() if letter not in " -\t\r\n")
 
 
 def reasons_against(coupon: Coupon, uses: Iterable[CouponUse], attempt: Attempt) -> tuple[Reason, ...]:
@@ -167,12 +163,11 @@ def worth(gives: Grant, order: Order) -> int | None:
     """
     if gives.kind == "free_shipping":
         return order.shipping
-    basis = sum(line.cost for line in _lines(gives, order))
+    basis: int = sum(line.cost for line in _lines(gives, order))
     if gives.amount is not None and gives.currency == order.currency:
         return min(basis, minor_units(gives.amount, order.currency))
     if gives.percent is not None:
-        whole, _, part = gives.percent.partition(".")
-        off = basis * int(whole + part) // (100 * 10 ** len(part))
+        off = int(basis * Fraction(gives.percent) / 100)
         return min(off, minor_units(gives.at_most, order.currency)) if gives.at_most else off
     return None
 

@@ -6,7 +6,8 @@ any other only while its own row is. So whoever holds these locks sees the truth
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,33 @@ class CouponUse(Row, frozen=True, gc=False, kw_only=True):
     def is_live(self, at: datetime) -> bool:
         """Whether it is a reservation that has not timed out."""
         return self.state == RESERVED and self.reserved_until is not None and self.reserved_until > at
+
+
+def canonical(text: str) -> str:
+    """A code as it is looked up: capital letters, without the spaces and hyphens that people add or leave out."""
+    return "".join(letter for letter in text.upper() if letter not in " -\t\r\n")
+
+
+@dataclass(slots=True)
+class ShelfNeeds:
+    """What a batch needs of rewards and coupons, by key; an open reward of a detailed member is there anyway.
+
+    `rewards` by member and id, `named` by member and name (to count them), `stocks` and `pools` by program and name,
+    `codes` by program, code, order and member (empty = none), `orders` by program: all that an order uses, `uses` by
+    program, code and id.
+    """
+
+    rewards: set[tuple[MemberKey, str]] = field(default_factory=set)
+    named: set[tuple[MemberKey, str]] = field(default_factory=set)
+    stocks: set[tuple[str, str]] = field(default_factory=set)
+    pools: set[tuple[str, str]] = field(default_factory=set)
+    codes: set[tuple[str, str, str, str]] = field(default_factory=set)
+    orders: set[tuple[str, str]] = field(default_factory=set)
+    uses: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def add_codes(self, key: MemberKey, order_id: str, texts: Iterable[str]) -> None:
+        """An order of this member names these codes."""
+        self.codes.update((key[0], canonical(text), order_id, key[1]) for text in texts)
 
 
 class StockChange(Row, frozen=True, gc=False):

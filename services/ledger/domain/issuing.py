@@ -279,21 +279,22 @@ def _coupon(book: Book, key: MemberKey, wish: Issuing) -> Coupon:
     Raises:
         PoolEmpty: the shop's codes have run out.
     """
-    facts = {
-        "state": OPEN,
-        "gives": wish.gives,
-        "member_id": key[1],
-        "reward_id": wish.reward_id,
-        "anyone": wish.codes.anyone,
-        "uses": wish.codes.uses,
-        "valid_from": wish.at,
-        "valid_until": wish.valid_until,
-    }
-    if wish.codes.pool is None:
-        code = coupons.new_code(book.shelf)
-        coupon = Coupon(program_id=key[0], code=code, shown=coupons.shown(code), made_at=wish.at, **facts)
+    if wish.codes.pool is not None:
+        blank = _pooled(book, key[0], wish.codes.pool)
     else:
-        coupon = replace(_pooled(book, key[0], wish.codes.pool), **facts)
+        code = coupons.new_code(book.shelf)
+        blank = Coupon(program_id=key[0], code=code, shown=coupons.shown(code), made_at=wish.at)
+    coupon = replace(
+        blank,
+        state=OPEN,
+        gives=wish.gives,
+        member_id=key[1],
+        reward_id=wish.reward_id,
+        anyone=wish.codes.anyone,
+        uses=wish.codes.uses,
+        valid_from=wish.at,
+        valid_until=wish.valid_until,
+    )
     book.shelf.put_coupon(coupon)
     return coupon
 
@@ -324,6 +325,6 @@ def _credit(book: Book, key: MemberKey, program: LedgerProgram, issued: Issued) 
     asset, points = issued.gives.asset or POINTS, issued.gives.points or 0
     at = issued.issued_at
     transfer = book.post(key, asset, REWARD, MADE, AVAILABLE, points, cause=issued.cause, at=at)
-    expires_at = issued.valid_until or expiry_of(program.points, at)
+    expires_at = issued.valid_until or expiry_of(program.policy_for(asset), at)
     open_lot(book, transfer, expires_at)
     book.announce(transfer, PointsEarned, kind=REWARD, expires_at=expires_at)

@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain import coupons
-from services.ledger.domain.book import AVAILABLE, REDEEMED, SOURCE, Book, MemberKey
+from services.ledger.domain.book import AVAILABLE, REDEEMED, SOURCE, Book, Draw, MemberKey, Transfer
 from services.ledger.domain.issued import BOUGHT, CLOSED, EXPIRED, ISSUED, PROMISED, USED, VOIDED, Issued
-from services.ledger.domain.lots import give_back
+from services.ledger.domain.lots import give_back, open_lot
 from services.ledger.errors import RewardClosed
+from shared.calendar import due_in_days
 from shared.cloudevents import derived_id
 from shared.events import (
     Event,
@@ -43,10 +44,19 @@ def void(
     Raises:
         RewardClosed: it was used, voided or has expired, or a checkout has it in hand.
     """
+    require_unused(book, reward, at)
+    return _void(book, key, reward, cause=cause, at=at, reason=reason)
+
+
+def require_unused(book: Book, reward: Issued, at: datetime) -> None:
+    """Let only an unused reward pass.
+
+    Raises:
+        RewardClosed: it was used, voided or has expired, or a checkout has it in hand.
+    """
     if not is_unused(book, reward, at):
         state = reward.state if reward.state != ISSUED else "in use"
         raise RewardClosed(f"reward {reward.reward_id} is {state}", state=reward.state)
-    return _void(book, key, reward, cause=cause, at=at, reason=reason)
 
 
 def is_unused(book: Book, reward: Issued, at: datetime) -> bool:
@@ -190,10 +200,47 @@ def _void(
 
 
 def _return_price(book: Book, key: MemberKey, reward: Issued, *, cause: str, at: datetime) -> None:
-    """To the lots it came from, last drawn first."""
-    transfer = book.post(key, reward.asset, VOIDING, REDEEMED, AVAILABLE, reward.price, cause=cause, at=at)
-    book.announce(transfer, PointsRestored, kind=VOIDING, reward_id=reward.reward_id)
-    give_back(book, key, reward.asset, reversed(reward.draws), at)
+    """To the lots it came from, last drawn first; what expired meanwhile comes back with a grace."""
+    draws = reward.draws[::-1]
+    living = [each for each in draws if _lives(book, key, reward, each, at)]
+    if living:
+        _credit(book, key, reward, sum(each.points for each in living), cause=cause, at=at)
+        give_back(book, key, reward.asset, living, at)
+    for each in draws:
+        if each not in living:
+            _open_anew(book, key, reward, each, cause=cause, at=at)
+
+
+def _open_anew(book: Book, key: MemberKey, reward: Issued, each: Draw, *, cause: str, at: datetime) -> None:
+    """What cannot go back into its lot forms one of its own, of the same age and award, with the program's grace."""
+    program = book.versions_of(key[0]).at(at).rules
+    grace = due_in_days(program.coupons.grace_days, at, program.zone)
+    transfer = _credit(book, key, reward, each.points, cause=cause, at=at, expires_at=grace)
+    opened, home = open_lot(book, transfer, grace), book.lots.get(key, (reward.asset, each.lot_no))
+    if opened is not None and home is not None:
+        book.put_lot(
+            replace(opened, award_id=home.award_id, order_id=home.order_id, opened_at=home.opened_at)
+        )
+
+
+def _credit(
+    book: Book,
+    key: MemberKey,
+    reward: Issued,
+    points: int,
+    *,
+    cause: str,
+    at: datetime,
+    expires_at: datetime | None = None,
+) -> Transfer:
+    transfer = book.post(key, reward.asset, VOIDING, REDEEMED, AVAILABLE, points, cause=cause, at=at)
+    book.announce(transfer, PointsRestored, kind=VOIDING, reward_id=reward.reward_id, expires_at=expires_at)
+    return transfer
+
+
+def _lives(book: Book, key: MemberKey, reward: Issued, each: Draw, at: datetime) -> bool:
+    lot = book.lots.get(key, (reward.asset, each.lot_no))
+    return lot is not None and (lot.expires_at is None or lot.expires_at > at)
 
 
 def _close(

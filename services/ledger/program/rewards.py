@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as renew
 from datetime import timedelta
+from typing import Any
 
+from services.ledger.domain.book import POINTS
 from services.ledger.domain.catalogue import Audience, Codes, ComingBack, Lasting, Offer, PerMember, Text
+from services.ledger.program.assets import amount_of, credit_in
 from services.ledger.program.reading import Reader
 from services.ledger.words.kinds import Wanted
 from services.ledger.words.rewards import COUPON_KINDS, CatalogueReward, Gives
@@ -64,12 +68,16 @@ def _offer(reader: Reader, words: CatalogueReward, path: Path) -> Offer:
 
 
 def _price(reader: Reader, words: CatalogueReward, path: Path) -> tuple[int, str]:
+    """How much of which asset; a number alone counts points."""
     if words.costs is None:
-        return 0, "points"
-    number, _, asset = words.costs.partition(" ")
-    if not int(number):
+        return 0, POINTS
+    text = f"{words.costs} {POINTS}" if words.costs.isdecimal() else words.costs
+    asset, amount = amount_of(reader, text, (*path, "costs"))
+    if not amount:
         reader.fault((*path, "costs"), "what costs nothing is given by hand: leave `costs` out")
-    return int(number), asset or "points"
+    elif amount.denominator != 1:
+        reader.fault((*path, "costs"), f"{words.costs} is no whole number; write how many in full")
+    return int(amount), asset
 
 
 def _check_gives(reader: Reader, gives: Gives, path: Path, price: int) -> None:
@@ -98,23 +106,19 @@ def _check_gives(reader: Reader, gives: Gives, path: Path, price: int) -> None:
 def _gives(reader: Reader, words: Gives, path: Path) -> Grant:
     """The words as the contract tells them."""
     currency = _currency(reader, words, path)
-    kind, more = _kind(reader, words, path)
-    return Grant(
-        kind=kind,
-        currency=currency,
-        order_at_least=_amount(reader, words.order_at_least, (*path, "order_at_least")),
-        products=_names(words.products),
-        **more,
-    )
+    kind, its_own = _kind(reader, words, path)
+    least = _amount(reader, words.order_at_least, (*path, "order_at_least"))
+    grant = Grant(kind=kind, currency=currency, order_at_least=least, products=_names(words.products))
+    return renew(grant, **its_own)
 
 
-def _kind(reader: Reader, words: Gives, path: Path) -> tuple[str, dict[str, object]]:
+def _kind(reader: Reader, words: Gives, path: Path) -> tuple[str, dict[str, Any]]:
     """What the contract calls it, and its own fields."""
     kind = words.kind
     if kind == "credit":
         minor, currency = reader.money(str(words.credit), (*path, "credit"))
-        return kind, {"asset": f"credit:{currency}", "points": minor}
-    fields: dict[str, dict[str, object]] = {
+        return kind, {"asset": credit_in(currency), "points": minor}
+    fields: dict[str, dict[str, Any]] = {
         "points": {"asset": "points", "points": words.points},
         "product": {"product_id": words.product},
         "ticket": {"name": words.ticket},

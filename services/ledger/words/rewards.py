@@ -20,7 +20,6 @@ from shared.program_file import Section
 COUPON_KINDS = ("money_off", "percent_off", "free_shipping", "product", "gift_card", "ticket")
 """What is handed over as a code."""
 KINDS = (*COUPON_KINDS, "credit", "points", "donate_to")
-PRICE = r"\d{1,12}( [a-z][a-z0-9_]{0,31}(:[A-Za-z0-9_]{1,31})?)?"
 LANGUAGE = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,4}$"
 MOST_IMAGES = 20  # more than a page of a shop shows
 
@@ -33,8 +32,8 @@ def _text(value: object) -> object:
 Price = Annotated[
     str,
     BeforeValidator(_text, json_schema_input_type=str | int),
-    StringConstraints(pattern=rf"^{PRICE}$"),
-    Field(examples=["500", "10 stamps"]),
+    StringConstraints(max_length=60),
+    Field(examples=["500", "10 stamps", "5.00 EUR"]),
 ]
 Percent = Annotated[
     str, StringConstraints(pattern=r"^(100|[1-9]?[0-9](\.[0-9]{1,2})?) ?%$"), Field(examples=["10 %"])

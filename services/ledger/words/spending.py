@@ -25,5 +25,5 @@ class Spend(Section):
     """How points are spent."""
 
     at_checkout: AtCheckout | None = None
-    rewards: Annotated[list[CatalogueReward], Field(default_factory=list, max_length=500)]
+    rewards: tuple[CatalogueReward, ...] = Field(default=(), max_length=500)
     coupons: Coupons = Coupons()
