@@ -35,6 +35,7 @@ from services.ledger.domain.book import (
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.store import goals
 from shared.database import AnyConnection
 from shared.events import OrderPaid, OrderRefunded
 from shared.orders import exact
@@ -84,6 +85,9 @@ class Store:
         )
         await self._load_balances(connection, book, keys)
         await self._load_orders(connection, book, needs)
+        if needs.striving:
+            awards = await goals.load(connection, self._sql, book, needs)
+            await self._load_awards(connection, book, awards)
         await self._load_usage(connection, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, sorted(needs.detailed))
@@ -93,6 +97,7 @@ class Store:
         """Write everything that the batch changed."""
         await self._save_members(connection, book)
         await self._save_orders(connection, book)
+        await goals.save(connection, self._sql, book)
         await self._save_lots(connection, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
@@ -150,8 +155,13 @@ class Store:
                 self._sql.load_entry_rewards, *_columns(sorted(needs.rewarded), 2)
             ):
                 _load_award(book, row)
-        if awards:
-            keys = sorted((*key, award_id) for key, award_id in awards)
+        await self._load_awards(connection, book, awards)
+
+    async def _load_awards(
+        self, connection: AnyConnection, book: Book, awards: Iterable[tuple[MemberKey, str]]
+    ) -> None:
+        keys = sorted((*key, award_id) for key, award_id in awards)
+        if keys:
             for row in await connection.fetch(self._sql.load_awards, *_columns(keys, 3)):
                 _load_award(book, row)
 
