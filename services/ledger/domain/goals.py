@@ -135,6 +135,27 @@ def reaching(steps: Sequence[Step], number: int) -> Part:
     return next(step.by for step in steps if step.first <= number < step.first + step.count)
 
 
+class Progress(Row, frozen=True, gc=False):
+    """How far a member is in a period, and what one order adds: minor units of `goal.currency`."""
+
+    goal: Goal
+    period: str
+    counted: Share
+    spent: Share
+    steps: int
+    admitted: bool
+
+
+def progress_of(
+    parts: Sequence[Part], goal: Goal, part: Part, goal_at: Callable[[int], Goal | None]
+) -> Progress:
+    """How far the member is in the period of one order's part."""
+    alike = [each for each in parts if (each.rule, each.period) == (part.rule, part.period)]
+    steps = sum(step.count for step in steps_of(alike, goal_at))
+    spent = sum(each.spent for each in alike)
+    return Progress(goal, part.period, part.spent, spent, steps, part.admitted)
+
+
 def have_goals(versions: Versions[Any]) -> bool:
     """Whether any version of a program has a goal: one that has none costs its events nothing."""
     return any(version.rules.goals for version in versions.all)

@@ -32,6 +32,7 @@ from services.ledger.domain.book import (
     Transfer,
     Usage,
 )
+from services.ledger.domain.goals import Part
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
@@ -116,6 +117,16 @@ class Store:
         """What is known of an order."""
         row = await connection.fetchrow(self._sql.load_purchases, [key[0]], [key[1]], [order_id])
         return None if row is None else _purchase(row)
+
+    async def periods(
+        self, connection: AnyConnection, purchase: Purchase, versions: Versions[LedgerProgram]
+    ) -> list[Part]:
+        """What the orders count in the periods of goals that this order counts in."""
+        book = Book({purchase.program_id: versions})
+        key = (purchase.program_id, purchase.member_id)
+        book.purchases.load(key, purchase.order_id, purchase)
+        await goals.load(connection, self._sql, book, Needs(striving={(key, purchase.order_id): set()}))
+        return list(book.goal_parts.of(key).values())
 
     async def _load_members(self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]) -> None:
         columns = _columns(keys, 2)

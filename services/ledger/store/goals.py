@@ -32,7 +32,8 @@ async def load(
         book.goal_parts.load(key, (part.rule, part.period, part.order_id), part)
     awards = []
     for row in await connection.fetch(sql.load_goals_reached, *columns):
-        reached = Reached(*row[:4], tuple(json.loads(row["ends"])))
+        program_id, member_id, rule, period, ends = row
+        reached = Reached(program_id, member_id, rule, period, tuple(json.loads(ends)))
         key = (reached.program_id, reached.member_id)
         book.goals_reached.load(key, (reached.rule, reached.period), reached)
         firsts = (0, *reached.ends[:-1])
@@ -57,7 +58,7 @@ async def save(connection: AnyConnection, sql: Queries, book: Book) -> None:
 
 
 def _periods(book: Book, needs: Needs) -> set[tuple[str, str, str, str]]:
-    found = set()
+    found: set[tuple[str, str, str, str]] = set()
     for (key, order_id), stated in needs.striving.items():
         purchase = book.purchases.get(key, order_id)
         paid_at = purchase.paid_at if purchase is not None else None
@@ -67,8 +68,18 @@ def _periods(book: Book, needs: Needs) -> set[tuple[str, str, str, str]]:
 
 
 def _part(row: asyncpg.Record) -> Part:
-    *known, spent, fulfilled_at = row
-    return Part(*known, exact(spent), fulfilled_at)
+    return Part(
+        row["program_id"],
+        row["member_id"],
+        row["rule"],
+        row["period"],
+        row["order_id"],
+        row["paid_at"],
+        row["program_version"],
+        row["admitted"],
+        exact(row["spent"]),
+        row["fulfilled_at"],
+    )
 
 
 def _part_row(part: Part) -> tuple[Any, ...]:
