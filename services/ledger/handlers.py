@@ -23,6 +23,7 @@ from services.ledger.domain.deeds import (
     take_back_review,
 )
 from services.ledger.domain.erasure import erase
+from services.ledger.domain.goal_awards import follow_goals
 from services.ledger.domain.holds import capture
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.settling import settle
@@ -86,6 +87,7 @@ def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     gone = before.paid.coupon_codes if before is not None and before.paid is not None else ()
     if event.data.coupon_codes or gone:
         _use_codes(event, book, key, gone)
+    follow_goals(book, key, event.data.order_id, cause=event.id, at=event.time)
     if event.data.hold_id is None:
         return
     with suppress(UnknownHold, HoldClosed):
@@ -114,6 +116,7 @@ def take_back_for_refund(event: Event[OrderRefunded], book: Book, key: MemberKey
     book.put_purchase(purchase)
     come_back_for(book, purchase, cause=event.id, at=event.time)
     follow_refunds(book, key, purchase, cause=event.id, at=event.time)
+    follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
 
 @on(OrderCancelled)
@@ -126,6 +129,7 @@ def take_back_for_cancellation(event: Event[OrderCancelled], book: Book, key: Me
         book.put_purchase(purchase)
         come_back_for(book, purchase, cause=event.id, at=event.time)
         follow_refunds(book, key, purchase, cause=event.id, at=event.time)
+        follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
 
 @on(OrderFulfilled)
@@ -138,6 +142,7 @@ def start_waiting(event: Event[OrderFulfilled], book: Book, key: MemberKey) -> N
         book.put_purchase(purchase)
         if purchase.paid is not None:
             fulfil(book, key, purchase, cause=event.id, at=event.time)
+            follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
 
 @on(CustomerSignedUp)

@@ -12,6 +12,7 @@ from typing import Any
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.program.assets import asset_waits_of, policies_of
 from services.ledger.program.earning import rules_of
+from services.ledger.program.goals import goals_of
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
 from services.ledger.program.rewards import catalogue_of, coming_back_of
@@ -41,6 +42,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         coupons=coming_back_of(reader),
         language=next(iter(head.languages), "en"),
         policies=policies_of(reader),
+        goals=goals_of(reader),
         asset_waits=asset_waits_of(reader),
     )
     if reader.faults:
