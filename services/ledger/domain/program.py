@@ -15,7 +15,9 @@ from math import lcm
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from services.ledger.domain.catalogue import COMING_BACK, ComingBack, Offer
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
+from services.ledger.domain.goals import Goal
 from shared.calendar import Period
 from shared.events import OrderLine
 from shared.money import Rounding
@@ -154,6 +156,11 @@ class LedgerProgram:
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
     checkout: Checkout | None = None
+    catalogue: Mapping[str, Offer] = field(default_factory=dict)
+    coupons: ComingBack = COMING_BACK
+    language: str = "en"
+    """The first of the program's languages: what is said to those of whom no language is known."""
+    goals: tuple[Goal, ...] = ()
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
@@ -164,6 +171,10 @@ class LedgerProgram:
         if not self.policies:
             return self.points
         return self.policies.get(asset) or self.policies.get(asset.partition(":")[0], self.points)
+
+    def goal(self, name: str) -> Goal | None:
+        """The goal of this name, None where this version has none."""
+        return next((goal for goal in self.goals if goal.name == name), None)
 
     def rules_for(self, trigger: str) -> tuple[Rule, ...]:
         """The rules of this trigger, in the order of the file."""
@@ -234,7 +245,8 @@ class LedgerProgram:
     @cached_property
     def assets(self) -> tuple[str, ...]:
         """Everything that the rules give."""
-        return tuple(dict.fromkeys(rule.asset for rules in self.rules.values() for rule in rules))
+        given = [rule.asset for rules in self.rules.values() for rule in rules]
+        return tuple(dict.fromkeys([*given, *(goal.asset for goal in self.goals)]))
 
     @cached_property
     def counts_orders(self) -> bool:
@@ -244,7 +256,7 @@ class LedgerProgram:
             for rules in self.rules.values()
             for rule in rules
             for condition in rule.conditions
-        )
+        ) or any(condition.counts_orders for goal in self.goals for condition in goal.conditions)
 
 
 IMMEDIATE = Wait()

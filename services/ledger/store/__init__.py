@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
+from random import Random
 from typing import Any
 
 import asyncpg
@@ -32,9 +33,12 @@ from services.ledger.domain.book import (
     Transfer,
     Usage,
 )
+from services.ledger.domain.goals import Part
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.store import goals
+from services.ledger.store.rewards import load_shelf, save_shelf
 from shared.database import AnyConnection
 from shared.events import OrderPaid, OrderRefunded
 from shared.orders import exact
@@ -67,16 +71,18 @@ CHANGING_AWARD = (
 class Store:
     """Loads and saves books."""
 
-    def __init__(self, sql: Queries) -> None:
+    def __init__(self, sql: Queries, random: Random) -> None:
         self._sql = sql
+        self._random = random
 
     async def load(
         self, connection: AnyConnection, needs: Needs, programs: Mapping[str, Versions[LedgerProgram]]
     ) -> Book:
         """The book of a batch, its members locked in key order."""
         book = Book(programs)
+        book.shelf.draw_number = self._random.randrange
         if not needs.members:
-            return book
+            return await self._load_shelf(connection, book, needs)
         keys = sorted(needs.members)
         await self._load_members(connection, book, keys)
         needs.detailed.update(
@@ -84,16 +90,28 @@ class Store:
         )
         await self._load_balances(connection, book, keys)
         await self._load_orders(connection, book, needs)
+        if needs.striving:
+            awards = await goals.load(connection, self._sql, book, needs)
+            await self._load_awards(connection, book, awards)
         await self._load_usage(connection, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, sorted(needs.detailed))
+        return await self._load_shelf(connection, book, needs)
+
+    async def _load_shelf(self, connection: AnyConnection, book: Book, needs: Needs) -> Book:
+        async def lock_further(keys: Sequence[MemberKey]) -> None:
+            await self._load_members(connection, book, keys, self._sql.lock_members_at_once)
+
+        await load_shelf(connection, self._sql, book, needs, lock_further)
         return book
 
     async def save(self, connection: AnyConnection, book: Book) -> None:
         """Write everything that the batch changed."""
         await self._save_members(connection, book)
         await self._save_orders(connection, book)
+        await goals.save(connection, self._sql, book)
         await self._save_lots(connection, book)
+        await save_shelf(connection, self._sql, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
             await self._save_movements(connection, book.transfers)
@@ -112,10 +130,22 @@ class Store:
         row = await connection.fetchrow(self._sql.load_purchases, [key[0]], [key[1]], [order_id])
         return None if row is None else _purchase(row)
 
-    async def _load_members(self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]) -> None:
+    async def periods(
+        self, connection: AnyConnection, purchase: Purchase, versions: Versions[LedgerProgram]
+    ) -> list[Part]:
+        """What the orders count in the periods of goals that this order counts in."""
+        book = Book({purchase.program_id: versions})
+        key = (purchase.program_id, purchase.member_id)
+        book.purchases.load(key, purchase.order_id, purchase)
+        await goals.load(connection, self._sql, book, Needs(striving={(key, purchase.order_id): set()}))
+        return list(book.goal_parts.of(key).values())
+
+    async def _load_members(
+        self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey], lock: str | None = None
+    ) -> None:
         columns = _columns(keys, 2)
         await connection.execute(self._sql.insert_members, *columns)
-        for row in await connection.fetch(self._sql.lock_members, *columns):
+        for row in await connection.fetch(lock or self._sql.lock_members, *columns):
             program_id, member_id, joined_at, levels, *moments = row
             key = (program_id, member_id)
             member = Member(program_id, member_id, joined_at, _levels(levels), *moments)
@@ -150,8 +180,13 @@ class Store:
                 self._sql.load_entry_rewards, *_columns(sorted(needs.rewarded), 2)
             ):
                 _load_award(book, row)
-        if awards:
-            keys = sorted((*key, award_id) for key, award_id in awards)
+        await self._load_awards(connection, book, awards)
+
+    async def _load_awards(
+        self, connection: AnyConnection, book: Book, awards: Iterable[tuple[MemberKey, str]]
+    ) -> None:
+        keys = sorted((*key, award_id) for key, award_id in awards)
+        if keys:
             for row in await connection.fetch(self._sql.load_awards, *_columns(keys, 3)):
                 _load_award(book, row)
 
