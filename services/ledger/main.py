@@ -15,6 +15,7 @@ from shared.events import (
     PointsHeld,
     PointsPending,
     PointsReleased,
+    PointsRestored,
     PointsReversed,
     PointsSpent,
 )
@@ -46,6 +47,7 @@ SERVICE = Service(
         PointsHeld,
         PointsReleased,
         PointsSpent,
+        PointsRestored,
         PointsReversed,
         PointsExpired,
     ),

@@ -43,7 +43,8 @@ class Needs:
 
     `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
     their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels.
-    `stated` are orders that an `order.paid` states: one that was stated before is edited, and may give points back.
+    `stated` are orders that an `order.paid` states: one that was heard of before is edited or was refunded already,
+    and may give points back. `holds` are named; the open ones of a detailed member, and those of `orders`, come anyway.
     """
 
     members: dict[MemberKey, datetime] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Needs:
     stated: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
+    holds: set[tuple[MemberKey, str]] = field(default_factory=set)
 
     def member(self, key: MemberKey, until: datetime) -> None:
         """This member, settled up to `until`."""
@@ -89,7 +91,10 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
             if program.counts_orders:
                 needs.counted.add(key)
             if data.hold_id is not None:
+                needs.holds.add((key, data.hold_id))
                 needs.detailed.add(key)
+            if any(part.kind != "gift_card" for part in data.paid_with):
+                needs.detailed.add(key)  # what paid may be held
         case OrderRefunded() | OrderCancelled() | OrderFulfilled():
             needs.orders.add((key, data.order_id))
         case ReviewRemoved():

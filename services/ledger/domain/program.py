@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
+from services.ledger.domain.spending import Spending
 from shared.calendar import Period
 from shared.events import OrderLine
 from shared.money import Rounding
@@ -132,18 +133,6 @@ class PointsPolicy:
     rounding: Rounding = Rounding.DOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """Points as money: whole blocks of `block_points` are worth `block_minor` each."""
-
-    block_points: int
-    block_minor: int
-    currency: str
-    order_at_least_minor: int = 0
-    largest_share: Fraction = Fraction(1)
-    hold_minutes: int = 30
-
-
 @dataclass(frozen=True)  # no slots: what is derived from it is kept
 class LedgerProgram:
     """What the ledger reads in a program file."""
@@ -153,7 +142,7 @@ class LedgerProgram:
     points: PointsPolicy
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
-    checkout: Checkout | None = None
+    spending: Spending = field(default_factory=Spending)
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from services.ledger.program.assets import asset_waits_of, policies_of
 from services.ledger.program.earning import rules_of
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
-from services.ledger.program.spending import checkout_of
+from services.ledger.program.spending import spending_of
 from services.ledger.program.waiting import waits_of
 from services.ledger.words import Head, LedgerSection
 from shared.program_file import check, invalid
@@ -35,7 +35,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         points=policy_of(reader, section.points),
         rules=rules_of(reader),
         waits=waits_of(reader, section.pending, ("ledger", "pending")),
-        checkout=checkout_of(reader),
+        spending=spending_of(reader),
         policies=policies_of(reader),
         asset_waits=asset_waits_of(reader),
     )
