@@ -22,6 +22,7 @@ from services.ledger.domain.deeds import (
     take_back_review,
 )
 from services.ledger.domain.erasure import erase
+from services.ledger.domain.goal_awards import follow_goals
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.settling import settle
 from shared.events import (
@@ -75,6 +76,7 @@ def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     """A paid order earns, unless a refund that overtook it already took everything back; it captures what paid it."""
     award_order(event, book, key)
     capture_for_order(event, book, key)
+    follow_goals(book, key, event.data.order_id, cause=event.id, at=event.time)
 
 
 @on(OrderRefunded)
@@ -90,6 +92,7 @@ def take_back_for_refund(event: Event[OrderRefunded], book: Book, key: MemberKey
     purchase = replace(purchase, refunds=(*purchase.refunds, RefundAt(event.time, event.data)))
     book.put_purchase(purchase)
     follow_refunds(book, key, purchase, cause=event.id, at=event.time)
+    follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
 
 @on(OrderCancelled)
@@ -101,6 +104,7 @@ def take_back_for_cancellation(event: Event[OrderCancelled], book: Book, key: Me
         purchase = replace(purchase, cancelled_at=event.time)
         book.put_purchase(purchase)
         follow_refunds(book, key, purchase, cause=event.id, at=event.time)
+        follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
 
 @on(OrderFulfilled)
@@ -113,6 +117,7 @@ def start_waiting(event: Event[OrderFulfilled], book: Book, key: MemberKey) -> N
         book.put_purchase(purchase)
         if purchase.paid is not None:
             fulfil(book, key, purchase, cause=event.id, at=event.time)
+            follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
 
 @on(CustomerSignedUp)
