@@ -11,6 +11,7 @@ from services.ledger.simulation.command import simulate
 from services.ledger.store import Store
 from services.ledger.views import Reading
 from shared.events import (
+    PointsDonated,
     PointsEarned,
     PointsExpired,
     PointsHeld,
@@ -19,6 +20,10 @@ from shared.events import (
     PointsRestored,
     PointsReversed,
     PointsSpent,
+    RewardExpired,
+    RewardIssued,
+    RewardUsed,
+    RewardVoided,
 )
 from shared.programs import Programs
 from shared.service import Doors, Ports, Service
@@ -27,7 +32,7 @@ from shared.service import Doors, Ports, Service
 def build(ports: Ports) -> Doors:
     """The ledger's doors on these ports."""
     programs = Programs(ports.machinery, program.parse)
-    store = Store(ports.sql)
+    store = Store(ports.sql, ports.random)
     actions = Actions(ports.sql, ports.machinery, store, programs)
     return Doors(
         handle=actions.handle,
@@ -51,6 +56,12 @@ SERVICE = Service(
         PointsRestored,
         PointsReversed,
         PointsExpired,
+        PointsRestored,
+        PointsDonated,
+        RewardIssued,
+        RewardUsed,
+        RewardVoided,
+        RewardExpired,
     ),
     routers=api.routers,
     build=build,

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
+from random import Random
 from typing import Any
 
 import asyncpg
@@ -38,6 +39,7 @@ from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import goals
+from services.ledger.store.rewards import load_shelf, save_shelf
 from shared.database import AnyConnection
 from shared.events import OrderPaid
 from shared.orders import exact
@@ -72,8 +74,9 @@ CHANGING_AWARD = (
 class Store:
     """Loads and saves books."""
 
-    def __init__(self, sql: Queries) -> None:
+    def __init__(self, sql: Queries, random: Random) -> None:
         self._sql = sql
+        self._random = random
 
     async def load(
         self,
@@ -83,10 +86,14 @@ class Store:
         *,
         locking: bool = True,
     ) -> Book:
-        """The book of a batch, its members locked in key order, unless it is only to be looked at."""
+        """The book of a batch, its members locked in key order.
+
+        Without `locking` it is only to be looked at: nothing is written, and the shelf of rewards stays empty.
+        """
         book = Book(programs)
+        book.shelf.draw_number = self._random.randrange
         if not needs.members:
-            return book
+            return await self._load_shelf(connection, book, needs)
         keys = sorted(needs.members)
         await self._load_members(connection, book, keys, locking=locking)
         needs.detailed.update(
@@ -100,6 +107,13 @@ class Store:
         await self._load_usage(connection, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, needs)
+        return await self._load_shelf(connection, book, needs) if locking else book
+
+    async def _load_shelf(self, connection: AnyConnection, book: Book, needs: Needs) -> Book:
+        async def lock_further(keys: Sequence[MemberKey]) -> None:
+            await self._load_members(connection, book, keys, self._sql.lock_members_at_once)
+
+        await load_shelf(connection, self._sql, book, needs, lock_further)
         return book
 
     async def save(self, connection: AnyConnection, book: Book) -> None:
@@ -108,6 +122,7 @@ class Store:
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
         await self._save_lots(connection, book)
+        await save_shelf(connection, self._sql, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
             await self._save_movements(connection, book.transfers)
@@ -142,12 +157,18 @@ class Store:
         return list(book.goal_parts.of(key).values())
 
     async def _load_members(
-        self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey], *, locking: bool
+        self,
+        connection: AnyConnection,
+        book: Book,
+        keys: Sequence[MemberKey],
+        lock: str | None = None,
+        *,
+        locking: bool = True,
     ) -> None:
         columns = _columns(keys, 2)
         if locking:
             await connection.execute(self._sql.insert_members, *columns)
-        query = self._sql.lock_members if locking else self._sql.read_members
+        query = (lock or self._sql.lock_members) if locking else self._sql.read_members
         for row in await connection.fetch(query, *columns):
             program_id, member_id, joined_at, levels, *moments = row
             key = (program_id, member_id)

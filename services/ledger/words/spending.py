@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from services.ledger.domain.spending import SpentBack
 from services.ledger.words.assets import AssetName
 from services.ledger.words.kinds import MoneyText, Whole
+from services.ledger.words.rewards import CatalogueReward, Coupons
 from shared.program_file import Section
 
 
@@ -65,3 +66,5 @@ class Spend(Section):
     grace: Annotated[str, StringConstraints(pattern=r"^\d{1,4} days?$")] = Field(
         default="30 days", description="How long what comes back lives where its own time is over."
     )
+    rewards: tuple[CatalogueReward, ...] = Field(default=(), max_length=500)
+    coupons: Coupons = Coupons()
