@@ -33,6 +33,8 @@ def rules_of(reader: Reader) -> dict[str, tuple[Rule, ...]]:
         if words.rule in names:
             reader.fault((*path, "rule"), f"another rule is called {words.rule!r}; each needs its name")
         names.add(words.rule)
+        if words.for_spending is not None:
+            continue  # a goal
         rule = _rule(reader, words, path)
         rules[rule.trigger] = (*rules.get(rule.trigger, ()), rule)
     return rules
@@ -41,7 +43,7 @@ def rules_of(reader: Reader) -> dict[str, tuple[Rule, ...]]:
 def _rule(reader: Reader, words: EarnRule, path: Path) -> Rule:
     asset, rate = giving_of(reader, words, path)
     effect, per_minor = _effect(reader, words, rate, path)
-    whole, lines = _conditions(reader, words.if_, (*path, "if"))
+    whole, lines = conditions_of(reader, words.if_, (*path, "if"))
     return Rule(
         name=words.rule,
         trigger=words.on,
@@ -50,8 +52,8 @@ def _rule(reader: Reader, words: EarnRule, path: Path) -> Rule:
         asset=asset,
         per_minor=per_minor,
         whole_units=words.whole_units,
-        basis=Basis(total=words.basis == "total", tax=words.tax, shipping=words.shipping),
-        conditions=(*_validity(reader, words), *whole),
+        basis=basis_of(words),
+        conditions=(*validity_of(reader, words), *whole),
         line_conditions=lines,
         caps=_caps(reader, words, path),
         priority=words.priority,
@@ -59,8 +61,13 @@ def _rule(reader: Reader, words: EarnRule, path: Path) -> Rule:
     )
 
 
-def _validity(reader: Reader, words: EarnRule) -> list[Condition]:
-    """A plain end date includes that day."""
+def basis_of(words: EarnRule) -> Basis:
+    """What of an order counts for a rule."""
+    return Basis(total=words.basis == "total", tax=words.tax, shipping=words.shipping)
+
+
+def validity_of(reader: Reader, words: EarnRule) -> list[Condition]:
+    """When a rule is in force. A plain end date includes that day."""
     if words.from_ is None and words.until is None:
         return []
     start = midnight(words.from_, reader.zone) if words.from_ else None
@@ -111,7 +118,8 @@ def _caps(reader: Reader, words: EarnRule, path: Path) -> tuple[Cap, ...]:
     return tuple(caps)
 
 
-def _conditions(reader: Reader, words: If, path: Path) -> tuple[tuple[Condition, ...], tuple[LineIn, ...]]:
+def conditions_of(reader: Reader, words: If, path: Path) -> tuple[tuple[Condition, ...], tuple[LineIn, ...]]:
+    """The conditions on the whole event, and those on lines."""
     whole: list[Condition] = []
     if words.order_at_least is not None:
         whole.append(conditions.OrderAtLeast(*reader.money(words.order_at_least, (*path, "order_at_least"))))
