@@ -36,7 +36,7 @@ from services.ledger.domain.goals import Part
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
-from services.ledger.store import goals
+from services.ledger.store import budgets, goals
 from shared.database import AnyConnection
 from shared.events import OrderPaid, OrderRefunded
 from shared.orders import exact
@@ -90,6 +90,9 @@ class Store:
             awards = await goals.load(connection, self._sql, book, needs)
             await self._load_awards(connection, book, awards)
         await self._load_usage(connection, book, needs)
+        book.leases = True
+        if needs.budgets:
+            await budgets.load(connection, self._sql, book, needs.budgets, programs)
         if needs.detailed:
             await self._load_details(connection, book, sorted(needs.detailed))
         return book
@@ -99,6 +102,7 @@ class Store:
         await self._save_members(connection, book)
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
+        await budgets.save(connection, self._sql, book)
         await self._save_lots(connection, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
