@@ -42,8 +42,8 @@ def test_whole_points_count_and_not_exact_ones() -> None:
 def test_periods_of_weeks_and_lifetimes() -> None:
     dates = ("2026-05-03T21:59", "2026-05-03T22:00", "2026-05-10T21:59")
     assert after_orders(*["40.00"] * 3, caps=[cap("60 points per week")], dates=dates) == [50, 50, 10]
-    dates = ("1999-01-01", "2026-05-04")
-    assert after_orders(*["40.00"] * 2, caps=[cap("60 points per lifetime")], dates=dates) == [50, 10]
+    years = ("1999-01-01", "2026-05-04")
+    assert after_orders(*["40.00"] * 2, caps=[cap("60 points per lifetime")], dates=years) == [50, 10]
 
 
 def test_rule_caps_come_first() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from services.ledger.domain.budgets import BudgetKey, Portion
 from services.ledger.domain.goals import Part, Reached
+from services.ledger.domain.issued import Shelf
 from services.ledger.domain.program import LedgerProgram
 from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
@@ -205,6 +206,7 @@ class Book:
     transfers: Entries[Transfer] = field(init=False)
     outgoing: Entries[Event[Any]] = field(init=False)
     order_counts: Rows[MemberKey, str, int] = field(init=False)
+    shelf: Shelf = field(init=False)
     goal_parts: Rows[MemberKey, tuple[str, str, str], Part] = field(init=False)
     goals_reached: Rows[MemberKey, tuple[str, str], Reached] = field(init=False)
     portions: Rows[str, tuple[str, str], Portion] = field(init=False)
@@ -223,6 +225,7 @@ class Book:
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)
         self.outgoing = Entries(self.journal)
+        self.shelf = Shelf(self.journal)
 
     def versions_of(self, program_id: str) -> Versions[LedgerProgram]:
         """The versions of a program.

@@ -10,7 +10,7 @@ award when they are reached again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -191,9 +191,7 @@ def _award_steps(
     grant(book, key, program, origin, earned, breakdown=breakdown, state=_state(program, goal.asset, by))
 
 
-def _allowed(
-    book: Book, key: MemberKey, asset: str, wanted: int, at: datetime
-) -> tuple[int, Mapping[str, Any]]:
+def _allowed(book: Book, key: MemberKey, asset: str, wanted: int, at: datetime) -> tuple[int, dict[str, Any]]:
     """What the program's caps and budgets of the event's time leave of it, counted; and what is stored about that."""
     program = book.versions_of(key[0]).at(at).rules
     if asset not in program.bounded:

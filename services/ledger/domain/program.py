@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain.budgets import Budget
+from services.ledger.domain.catalogue import COMING_BACK, ComingBack, Offer
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
 from services.ledger.domain.goals import Goal
 from shared.calendar import Period
@@ -160,6 +161,10 @@ class LedgerProgram:
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
     checkout: Checkout | None = None
+    catalogue: Mapping[str, Offer] = field(default_factory=dict)
+    coupons: ComingBack = COMING_BACK
+    language: str = "en"
+    """The first of the program's languages: what is said to those of whom no language is known."""
     goals: tuple[Goal, ...] = ()
     caps: Mapping[str, tuple[Cap, ...]] = field(default_factory=dict)
     """How many whole points all earning rules together may give one member, by asset."""
