@@ -37,16 +37,24 @@ async def load(
     book: Book,
     wanted: Mapping[BudgetKey, int],
     programs: Mapping[str, Versions[LedgerProgram]],
+    *,
+    locking: bool = True,
 ) -> None:
-    """Lease slots for about so much of each budget, and put what was got into the book."""
+    """Lease slots for about so much of each budget, and put what was got into the book.
+
+    Without `locking` it is only to be looked at: the book has all that lies in the slots.
+    """
     keys = sorted(wanted)
     found = await _look(connection, sql, keys)
     for key in keys:
         amount = amount_of(programs[key[0]], key)
-        slots = found[key][1] if key in found and found[key][0] == amount else None
-        if slots is None:
-            slots = await _set_up(connection, sql, key, amount)
-        leased = await _lease(connection, sql, key, slots, wanted[key])
+        known, slots = found.get(key, (None, divided(amount)))
+        if not locking:
+            leased = adjusted(slots, amount)
+        else:
+            if known != amount:
+                slots = await _set_up(connection, sql, key, amount)
+            leased = await _lease(connection, sql, key, slots, wanted[key])
         elsewhere = sum(slot.left for slot in slots) - sum(slot.left for slot in leased)
         portion = Portion(*key, tuple(leased), elsewhere=max(0, elsewhere))
         book.portions.load(key[0], (portion.name, portion.bucket), portion)
