@@ -133,7 +133,8 @@ def _payable(checkout: Checkout | None, order: PastOrder, willing: int) -> tuple
     if checkout is None or checkout.currency != order.currency or items < checkout.order_at_least_minor:
         return 0, 0
     worth = int(items * checkout.largest_share)
-    points = min(checkout.points_for(checkout.worth_of(max(0, willing))), checkout.points_within(worth))
+    whole = max(0, willing) // checkout.block_points * checkout.block_points
+    points = min(whole, checkout.points_within(worth))
     return (points, checkout.worth_of(points)) if points >= checkout.at_least else (0, 0)
 
 
