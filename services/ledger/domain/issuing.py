@@ -282,7 +282,7 @@ def _coupon(book: Book, key: MemberKey, wish: Issuing) -> Coupon:
     if wish.codes.pool is not None:
         blank = _pooled(book, key[0], wish.codes.pool)
     else:
-        code = coupons.new_code(book.shelf)
+        code = coupons.new_code(book.shelf.draw_number)
         blank = Coupon(program_id=key[0], code=code, shown=coupons.shown(code), made_at=wish.at)
     coupon = replace(
         blank,
