@@ -59,6 +59,7 @@ SERVICE = Service(
         PointsHeld,
         PointsReleased,
         PointsSpent,
+        PointsRestored,
         PointsReversed,
         PointsExpired,
         PointsRestored,
