@@ -60,14 +60,10 @@ class Showcase:
             row["reward"]: row["sold"]
             for row in await connection.fetch(self._sql.stocks_of_program, program_id)
         }
-        buyer = (
-            await self._buyer(connection, (program_id, member_id), now) if member_id is not None else None
-        )
+        buyer = await self._buyer(connection, (program_id, member_id), now) if member_id is not None else None
         shown = []
         for offer in program.catalogue.values():
-            out = _offer_out(
-                offer, sold.get(offer.name, 0), languages, program.language, all_texts=all_texts
-            )
+            out = _offer_out(offer, sold.get(offer.name, 0), languages, program.language, all_texts=all_texts)
             if buyer is not None:
                 against = reasons_against(
                     offer, buyer, sold=sold.get(offer.name, 0), at=now, zone=program.zone

@@ -102,8 +102,7 @@ async def void(
         UnknownCoupon, RewardClosed: see there.
     """
     async with _coupon(actions, connection, program_id, code, Attempt(at=now)) as (book, coupon):
-        voided = using.void_code(book, coupon, cause=f"coupon:{coupon.code}", at=now, reason=reason)
-    return voided
+        return using.void_code(book, coupon, cause=f"coupon:{coupon.code}", at=now, reason=reason)
 
 
 async def make(
@@ -135,7 +134,10 @@ async def fill_pool(
     """Put codes of the shop into a pool; those that are new, as they are looked up. Others are in use already."""
     await connection.execute(actions.sql.insert_pool, program_id, pool, now)
     blank = Coupon(program_id=program_id, code="", shown="", state=POOLED, pool=pool, made_at=now)
-    wanted = {canonical(code): replace(blank, code=canonical(code), shown=code.strip()) for code in codes}
+    wanted: dict[str, Coupon] = {}
+    for text in codes:
+        code = canonical(text)
+        wanted.setdefault(code, replace(blank, code=code, shown=text.strip()))
     return await add_coupons(connection, actions.sql, wanted.values())
 
 
@@ -168,7 +170,9 @@ async def _coupon(
     if seen.member_id is not None:
         needs.member((program_id, seen.member_id), attempt.at)
     if seen.per_member is not None and attempt.member_id is not None:
-        needs.member((program_id, attempt.member_id), attempt.at)  # one who uses it twice at once is one after the other
+        needs.member(
+            (program_id, attempt.member_id), attempt.at
+        )  # one who uses it twice at once is one after the other
     programs = {program_id: await actions.programs.one(connection, program_id)}
     book = await actions.store.load(connection, needs, programs)
     for key in needs.members:

@@ -57,9 +57,7 @@ async def give(
     else:
         shelf = await _on_the_shelf(actions, connection, key, reward, reward_id, now)
     async with actions.command(connection, key, now, shelf=shelf) as book:
-        issued = issuing.give(
-            book, key, reward_id=reward_id, reason=reason, at=now, name=reward, gives=gives
-        )
+        issued = issuing.give(book, key, reward_id=reward_id, reason=reason, at=now, name=reward, gives=gives)
     return issued, book
 
 

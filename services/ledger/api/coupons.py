@@ -59,9 +59,7 @@ CSV_TYPES = ("text/csv", "application/csv")
 
 
 @router.post("/coupons/validate")
-async def validate(
-    request: Request, body: ValidateIn, caller: Anybody, connection: Reading
-) -> ValidOut:
+async def validate(request: Request, body: ValidateIn, caller: Anybody, connection: Reading) -> ValidOut:
     """Whether a code can be used so, and every reason why not. Nothing is written or kept; ask as often as you like."""
     if body.member_id is not None and not caller.may_see(body.member_id):
         raise OtherMember("The token is another member's.")
@@ -107,9 +105,7 @@ async def reserve(
 
 
 @router.post("/coupons/{code}/use", responses=refuses(UnknownCoupon, CouponRefused))
-async def use(
-    request: Request, code: Code, body: CouponUseIn, caller: Writer, write: Write
-) -> CouponUseOut:
+async def use(request: Request, code: Code, body: CouponUseIn, caller: Writer, write: Write) -> CouponUseOut:
     """Use a code for an order, with or without a reservation. The same order again is the same use."""
     coupon, done = await coupons.use(
         actions_of(request),

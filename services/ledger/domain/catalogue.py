@@ -120,18 +120,6 @@ class Offer:
         return self.gives.kind in BY_CODE
 
 
-@dataclass(frozen=True, slots=True)
-class ComingBack:
-    """Whether a full refund or a cancellation gives the use of a coupon back, and how long it is good for then."""
-
-    after_full_refund: bool = True
-    grace_days: int = 30
-
-
-COMING_BACK = ComingBack()
-"""What holds where a program says nothing."""
-
-
 class Buyer(Row, frozen=True, gc=False):
     """What the catalogue looks at in a member: what they have, where they stand, what they had before."""
 

@@ -15,7 +15,9 @@ MOST_CODES = 1_000  # of one request in JSON
 MOST_CSV_CODES = 50_000  # what a body may hold anyway
 CodeText = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=200, pattern=r"^[^/\u0000-\u001f]*[^/\u0000-\u0020-][^/\u0000-\u001f]*$"),
+    StringConstraints(
+        min_length=1, max_length=200, pattern=r"^[^/\u0000-\u001f]*[^/\u0000-\u0020-][^/\u0000-\u001f]*$"
+    ),
     Field(
         description="As it is, or as people type it: case, spaces and hyphens do not matter. It has no slash.",
         examples=["K7QF-M3TW-9XHC"],
@@ -50,7 +52,9 @@ class ValidOut(Shape):
     reasons: list[ReasonOut] = Field(description="Every reason why not; empty if it can be used.")
     gives: GrantOut | None = None
     takes_off: str | None = Field(
-        default=None, description="What it takes off this cart, where that is a sum of money.", examples=["5.00"]
+        default=None,
+        description="What it takes off this cart, where that is a sum of money.",
+        examples=["5.00"],
     )
     valid_until: datetime | None = None
 
@@ -121,7 +125,9 @@ class CouponOut(Shape):
     reward_id: str | None = Field(default=None, examples=["redemption-17"])
     anyone: bool = Field(description="False: only that member may use it.", examples=[False])
     pool: str | None = Field(default=None, examples=[None])
-    uses: int | None = Field(description="How often it is good for; null = as often as one likes.", examples=[1])
+    uses: int | None = Field(
+        description="How often it is good for; null = as often as one likes.", examples=[1]
+    )
     per_member: int | None = Field(default=None, examples=[None])
     used: int | None = Field(description="How often it was used; null where `uses` is.", examples=[0])
     valid_from: datetime | None = None

@@ -17,8 +17,8 @@ class GrantOut(Shape):
     """What is given."""
 
     kind: str = Field(
-        description="`coupon` (money or a percentage off), `free_shipping`, `product`, `gift_card`, `ticket`, `credit`, "
-        "`points` or `donation`.",
+        description="`coupon` (money or a percentage off), `free_shipping`, `product`, `gift_card`, `ticket`, "
+        "`credit`, `points` or `donation`.",
         examples=["coupon"],
     )
     amount: str | None = Field(default=None, examples=["5.00"])
@@ -118,7 +118,7 @@ class GrantIn(Wish):
     at_most: Amount | None = Field(default=None, examples=[None])
     currency: Currency | None = Field(default=None, examples=["EUR"])
     order_at_least: Amount | None = Field(default=None, examples=["30.00"])
-    products: Annotated[list[Name], Field(max_length=100)] = []
+    products: Annotated[list[Name], Field(default_factory=list, max_length=100)]
     product_id: Name | None = Field(default=None, examples=[None])
     name: Name | None = Field(default=None, examples=[None])
     points: Points | None = Field(default=None, description="Points to credit.", examples=[None])
@@ -192,7 +192,9 @@ class RewardOut(Shape):
     """One reward of a member."""
 
     reward_id: str = Field(examples=["redemption-17"])
-    reward: str = Field(description="Its name in the catalogue, or of what promised it.", examples=["five off"])
+    reward: str = Field(
+        description="Its name in the catalogue, or of what promised it.", examples=["five off"]
+    )
     source: Literal["bought", "given", "promised"]
     state: Literal["issued", "used", "voided", "expired"]
     gives: GrantOut

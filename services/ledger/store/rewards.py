@@ -94,9 +94,7 @@ async def save_shelf(connection: AnyConnection, sql: Queries, book: Book) -> Non
         await connection.execute(sql.move_stock, *_columns(changes, 3))
 
 
-async def read_coupon(
-    connection: AnyConnection, sql: Queries, program_id: str, code: str
-) -> Coupon | None:
+async def read_coupon(connection: AnyConnection, sql: Queries, program_id: str, code: str) -> Coupon | None:
     """A coupon as it is now, without a lock."""
     row = await connection.fetchrow(sql.read_coupon, program_id, code)
     return None if row is None else _coupon(row)
@@ -208,9 +206,8 @@ async def _load_rewards(
 async def _save_coupons(connection: AnyConnection, sql: Queries, book: Book) -> None:
     coupons = book.shelf.coupons
     new = coupons.new()
-    if new:
-        if len(await add_coupons(connection, sql, new)) < len(new):
-            raise CodeDrawnTwice("a new code is another coupon's; another is drawn with the next try")
+    if new and len(await add_coupons(connection, sql, new)) < len(new):
+        raise CodeDrawnTwice("a new code is another coupon's; another is drawn with the next try")
     if coupons.updated():
         rows = [_picked(_coupon_row(each), COUPON_COLUMNS, CHANGING_COUPON) for each in coupons.updated()]
         await connection.execute(sql.update_coupons, *_columns(rows, len(CHANGING_COUPON)))
