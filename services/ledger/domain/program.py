@@ -15,7 +15,10 @@ from math import lcm
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from services.ledger.domain.catalogue import COMING_BACK, ComingBack, Offer
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
+from services.ledger.domain.goals import Goal
+from services.ledger.domain.spending import Checkout, Spending
 from shared.calendar import Period
 from shared.events import OrderLine
 from shared.money import Rounding
@@ -132,18 +135,6 @@ class PointsPolicy:
     rounding: Rounding = Rounding.DOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """Points as money: whole blocks of `block_points` are worth `block_minor` each."""
-
-    block_points: int
-    block_minor: int
-    currency: str
-    order_at_least_minor: int = 0
-    largest_share: Fraction = Fraction(1)
-    hold_minutes: int = 30
-
-
 @dataclass(frozen=True)  # no slots: what is derived from it is kept
 class LedgerProgram:
     """What the ledger reads in a program file."""
@@ -153,7 +144,31 @@ class LedgerProgram:
     points: PointsPolicy
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
-    checkout: Checkout | None = None
+    spending: Spending = field(default_factory=Spending)
+    catalogue: Mapping[str, Offer] = field(default_factory=dict)
+    coupons: ComingBack = COMING_BACK
+    language: str = "en"
+    """The first of the program's languages: what is said to those of whom no language is known."""
+    goals: tuple[Goal, ...] = ()
+    policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
+    """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
+    asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
+    """How long awards of an asset are pending, where that differs: by asset and trigger."""
+
+    @property
+    def checkout(self) -> Checkout | None:
+        """How points pay for an order; None where they do not."""
+        return self.spending.checkout_for("points")
+
+    def policy_for(self, asset: str) -> PointsPolicy:
+        """How this asset lives and dies; as points do, where the program says nothing else."""
+        if not self.policies:
+            return self.points
+        return self.policies.get(asset) or self.policies.get(asset.partition(":")[0], self.points)
+
+    def goal(self, name: str) -> Goal | None:
+        """The goal of this name, None where this version has none."""
+        return next((goal for goal in self.goals if goal.name == name), None)
 
     def rules_for(self, trigger: str) -> tuple[Rule, ...]:
         """The rules of this trigger, in the order of the file."""
@@ -189,8 +204,12 @@ class LedgerProgram:
 
         return naming
 
-    def wait_for(self, trigger: str) -> Wait:
-        """How long awards of this trigger are pending."""
+    def wait_for(self, trigger: str, asset: str = "points") -> Wait:
+        """How long awards of this trigger and asset are pending."""
+        if self.asset_waits:
+            for name in (asset, asset.partition(":")[0]):
+                if trigger in self.asset_waits.get(name, {}):
+                    return self.asset_waits[name][trigger]
         return self.waits.get(trigger, IMMEDIATE)
 
     @cached_property
@@ -220,7 +239,8 @@ class LedgerProgram:
     @cached_property
     def assets(self) -> tuple[str, ...]:
         """Everything that the rules give."""
-        return tuple(dict.fromkeys(rule.asset for rules in self.rules.values() for rule in rules))
+        given = [rule.asset for rules in self.rules.values() for rule in rules]
+        return tuple(dict.fromkeys([*given, *(goal.asset for goal in self.goals)]))
 
     @cached_property
     def counts_orders(self) -> bool:
@@ -230,7 +250,7 @@ class LedgerProgram:
             for rules in self.rules.values()
             for rule in rules
             for condition in rule.conditions
-        )
+        ) or any(condition.counts_orders for goal in self.goals for condition in goal.conditions)
 
 
 IMMEDIATE = Wait()
