@@ -38,7 +38,7 @@ from services.ledger.domain.goals import Part
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
-from services.ledger.store import goals
+from services.ledger.store import budgets, goals
 from services.ledger.store.rewards import load_shelf, save_shelf
 from shared.database import AnyConnection
 from shared.events import OrderPaid
@@ -92,6 +92,7 @@ class Store:
         """
         book = Book(programs)
         book.shelf.draw_number = self._random.randrange
+        book.leases = True
         if not needs.members:
             return await self._load_shelf(connection, book, needs)
         keys = sorted(needs.members)
@@ -107,7 +108,11 @@ class Store:
         await self._load_usage(connection, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, needs)
-        return await self._load_shelf(connection, book, needs) if locking else book
+        if locking:
+            await self._load_shelf(connection, book, needs)
+        if needs.budgets:  # locked last, and for no longer than the others
+            await budgets.load(connection, self._sql, book, needs.budgets, programs, locking=locking)
+        return book
 
     async def _load_shelf(self, connection: AnyConnection, book: Book, needs: Needs) -> Book:
         async def lock_further(keys: Sequence[MemberKey]) -> None:
@@ -121,6 +126,7 @@ class Store:
         await self._save_members(connection, book)
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
+        await budgets.save(connection, self._sql, book)
         await self._save_lots(connection, book)
         await save_shelf(connection, self._sql, book)
         if len(book.transfers):
