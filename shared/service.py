@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from types import ModuleType
 from typing import Any
 
@@ -43,6 +44,8 @@ class Ports:
     metrics: Metrics
     clock: Clock
     wake_relay: Callable[[], None]
+    random: Random = field(default_factory=SystemRandom)
+    """Where codes and ids are drawn from; unguessable, unless a simulation gives another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Service:
     """The JSON Schema of that part, for editors."""
     public_routers: Sequence[APIRouter] = ()
     """Addresses that members' browsers open, without a token."""
+    commands: Sequence[Callable[..., None]] = ()
+    """What its command line has beside the commands of all services, each a function as typer reads it."""
 
     @property
     def topics(self) -> list[str]:

@@ -7,16 +7,24 @@ from services.ledger import api, jobs, program, verify
 from services.ledger.actions import Actions
 from services.ledger.handlers import on
 from services.ledger.settings import Settings
+from services.ledger.showcase import Showcase
+from services.ledger.simulation.command import simulate
 from services.ledger.store import Store
 from services.ledger.views import Reading
 from shared.events import (
+    PointsDonated,
     PointsEarned,
     PointsExpired,
     PointsHeld,
     PointsPending,
     PointsReleased,
+    PointsRestored,
     PointsReversed,
     PointsSpent,
+    RewardExpired,
+    RewardIssued,
+    RewardUsed,
+    RewardVoided,
 )
 from shared.programs import Programs
 from shared.service import Doors, Ports, Service
@@ -25,12 +33,17 @@ from shared.service import Doors, Ports, Service
 def build(ports: Ports) -> Doors:
     """The ledger's doors on these ports."""
     programs = Programs(ports.machinery, program.parse)
-    store = Store(ports.sql)
-    actions = Actions(ports.sql, ports.machinery, store, programs)
+    store = Store(ports.sql, ports.random)
+    actions = Actions(ports.sql, ports.machinery, store, programs, ports.random)
     return Doors(
         handle=actions.handle,
         jobs=jobs.jobs_of(ports, actions),
-        state={"actions": actions, "reading": Reading(ports.sql, store, programs), "programs": programs},
+        state={
+            "actions": actions,
+            "reading": Reading(ports.sql, store, programs),
+            "showcase": Showcase(actions),
+            "programs": programs,
+        },
     )
 
 
@@ -46,12 +59,20 @@ SERVICE = Service(
         PointsHeld,
         PointsReleased,
         PointsSpent,
+        PointsRestored,
         PointsReversed,
         PointsExpired,
+        PointsRestored,
+        PointsDonated,
+        RewardIssued,
+        RewardUsed,
+        RewardVoided,
+        RewardExpired,
     ),
-    routers=(api.router,),
+    routers=api.routers,
     build=build,
     verify=verify.differences,
     parse_program=program.parse,
     program_schema=program.schema,
+    commands=(simulate,),
 )

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Self
 
-from services.ledger.domain import holds
+from services.ledger.domain import checkout, holds
 from services.ledger.domain.book import MEMBER_ACCOUNTS, Award, Book, Hold, Lot, Member, MemberKey
 from services.ledger.domain.lots import open_lots
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.quotes import Quote
 from services.ledger.domain.settling import settle
 from services.ledger.handlers import on
 from services.ledger.program import parse
 from shared.errors import ServiceError
-from shared.events import Event, Grant, TierRaised
+from shared.events import Event, Grant, OrderPaid, TierRaised
 from shared.programs import BEGINNING_OF_TIME, Version, Versions
 from tests.support.events import MEMBER, NOON, PROGRAM, an_event
 
@@ -82,13 +84,14 @@ class Desk:
             for number, (since, document) in enumerate(found, 1)
         ]
         self.book = Book({PROGRAM: Versions(tuple(versions))})
+        self.book.shelf.draw_number = Random(7).randrange  # the same codes in every run
         for member in self.members:
             key = (PROGRAM, member)
             self.book.members.load(key, "", Member(*key))
             self.book.stored_due[key] = None
             self.book.detailed.add(key)
 
-    def receives(self, *events: Event[Any]) -> Desk:
+    def receives(self, *events: Event[Any]) -> Self:
         """Handle events that must all be accepted."""
         refused = self.tries(*events)
         assert not refused, refused
@@ -100,7 +103,7 @@ class Desk:
         assert differences(self.book) == []
         return refused
 
-    def reaches(self, moment: datetime) -> Desk:
+    def reaches(self, moment: datetime) -> Self:
         """Let the clock's job do all that is due up to a moment, for everybody."""
         self.now = max(self.now, moment)
         for member in self.members:
@@ -108,20 +111,82 @@ class Desk:
         assert differences(self.book) == []
         return self
 
-    def holds(self, points: int, hold_id: str = "h", *, minutes: int = 30, member: str = MEMBER) -> Hold:
+    def holds(
+        self,
+        points: int,
+        hold_id: str = "h",
+        *,
+        minutes: int | None = 30,
+        member: str = MEMBER,
+        asset: str = "points",
+        order_id: str | None = None,
+        cart: OrderPaid | None = None,
+    ) -> Hold:
         """Set points aside, as the HTTP door does."""
         key, now = self._settled(member)
-        until = now + timedelta(minutes=minutes)
         return self._checked(
-            holds.hold_points(self.book, key, hold_id=hold_id, points=points, held_until=until, now=now)
+            checkout.hold_for_checkout(
+                self.book,
+                key,
+                hold_id=hold_id,
+                points=points,
+                now=now,
+                minutes=minutes,
+                asset=asset,
+                order_id=order_id,
+                cart=cart,
+            )
         )
 
-    def captures(self, hold_id: str = "h", points: int | None = None, *, member: str = MEMBER) -> Hold:
+    def captures(
+        self,
+        hold_id: str = "h",
+        points: int | None = None,
+        *,
+        member: str = MEMBER,
+        order_id: str | None = None,
+    ) -> Hold:
         """Spend a hold."""
         key, now = self._settled(member)
         return self._checked(
-            holds.capture(self.book, key, hold_id, points=points, cause="test", at=now, order_id=None)
+            checkout.capture_hold(
+                self.book, key, hold_id, points=points, cause="test", at=now, order_id=order_id
+            )
         )
+
+    def pays(
+        self,
+        points: int,
+        spend_id: str = "s",
+        *,
+        member: str = MEMBER,
+        asset: str = "points",
+        order_id: str | None = None,
+        cart: OrderPaid | None = None,
+    ) -> Hold:
+        """Spend points at once, as the HTTP door does."""
+        key, now = self._settled(member)
+        return self._checked(
+            checkout.spend_at_once(
+                self.book,
+                key,
+                spend_id=spend_id,
+                points=points,
+                now=now,
+                asset=asset,
+                order_id=order_id,
+                cart=cart,
+            )
+        )
+
+    def quotes(self, cart: OrderPaid, *, member: str = MEMBER, asset: str = "points") -> Quote:
+        """What a cart could use."""
+        key, now = self._settled(member)
+        return checkout.quote_cart(self.book, key, cart, asset=asset, now=now)
+
+    def spent_on(self, order_id: str, *, member: str = MEMBER, asset: str = "points") -> int:
+        """What is spent on an order now."""
+        return holds.spent_on(self.book, (PROGRAM, member), order_id, asset) or 0
 
     def releases(self, hold_id: str = "h", *, member: str = MEMBER) -> Hold:
         """Set a hold free."""
@@ -134,20 +199,20 @@ class Desk:
         self.holds(points, name, member=member)
         self.captures(name, member=member)
 
-    def balance(self, member: str = MEMBER) -> tuple[int, int, int]:
+    def balance(self, member: str = MEMBER, *, asset: str = "points") -> tuple[int, int, int]:
         """Pending, available, held."""
-        found = self.book.balance((PROGRAM, member), "points")
+        found = self.book.balance((PROGRAM, member), asset)
         return found.pending, found.available, found.held
 
-    def award(self, order: Event[Any]) -> Award:
+    def award(self, order: Event[Any], *, asset: str = "points") -> Award:
         """What an order earned."""
-        found = self.book.awards.get((PROGRAM, order.member_id or ""), f"order:{order.data.order_id}:points")
+        found = self.book.awards.get((PROGRAM, order.member_id or ""), f"order:{order.data.order_id}:{asset}")
         assert found is not None, f"{order.data.order_id} earned nothing"
         return found
 
-    def lots(self, member: str = MEMBER) -> list[Lot]:
+    def lots(self, member: str = MEMBER, *, asset: str = "points") -> list[Lot]:
         """The lots that hold something, oldest first."""
-        return open_lots(self.book, (PROGRAM, member), "points")
+        return open_lots(self.book, (PROGRAM, member), asset)
 
     @property
     def kinds(self) -> list[str]:
@@ -172,45 +237,90 @@ class Desk:
 def differences(book: Book) -> list[str]:
     """Where balances, lots, holds and awards do not follow from the transfers; empty = the book is sound."""
     found = []
-    moved: Counter[tuple[str, str]] = Counter()
+    moved: Counter[tuple[str, str, str]] = Counter()
     of_award: Counter[tuple[str, str]] = Counter()
     for each in book.transfers:
-        moved[(each.member_id, each.to_account)] += each.amount
-        moved[(each.member_id, each.from_account)] -= each.amount
+        moved[(each.member_id, each.asset, each.to_account)] += each.amount
+        moved[(each.member_id, each.asset, each.from_account)] -= each.amount
         if each.award_id is not None and each.from_account in ("issued", "reversed"):
             of_award[(each.member_id, each.award_id)] += each.amount
         if each.award_id is not None and each.to_account in ("issued", "reversed"):
             of_award[(each.member_id, each.award_id)] -= each.amount
     for program_id, member_id in book.detailed:
         key = (program_id, member_id)
-        balance = book.balance(key, "points")
-        has = {"pending": balance.pending, "available": balance.available, "held": balance.held}
-        if has != {account: moved[(member_id, account)] for account in MEMBER_ACCOUNTS}:
-            found.append(f"{member_id} has {has}, the transfers say otherwise")
-        lots = sum(lot.remaining for lot in book.lots.of(key).values())
-        if lots != max(0, balance.available):
-            found.append(f"{member_id} has {balance.available} available and {lots} in lots")
-        held = sum(hold.points for hold in book.holds.of(key).values() if hold.state == "open")
-        if held != balance.held:
-            found.append(f"{member_id} has {balance.held} held and {held} in open holds")
+        for asset in _assets_of(book, key):
+            found += _asset_off(book, key, asset, moved)
+        found += [
+            f"{member_id}: {lot} is out of bounds" for lot in book.lots.of(key).values() if not _is_sound(lot)
+        ]
+        found += _spends_off(book, key)
         if book.member(key).erased_at is None:
             found += _awards_off(book, key, of_award)
     return found
 
 
+def _assets_of(book: Book, key: MemberKey) -> set[str]:
+    """Everything that a row of the member is about."""
+    tables = (book.balances, book.awards, book.lots, book.holds)
+    return {row.asset for table in tables for row in table.of(key).values()}
+
+
+def _asset_off(
+    book: Book, key: MemberKey, asset: str, moved: Mapping[tuple[str, str, str], int]
+) -> list[str]:
+    found = []
+    who, balance = f"{key[1]}'s {asset}", book.balance(key, asset)
+    has = {"pending": balance.pending, "available": balance.available, "held": balance.held}
+    if has != {account: moved.get((key[1], asset, account), 0) for account in MEMBER_ACCOUNTS}:
+        found.append(f"{who} are {has}, the transfers say otherwise")
+    lots = sum(lot.remaining for lot in book.lots.of(key).values() if lot.asset == asset)
+    if lots != max(0, balance.available):
+        found.append(f"{who}: {balance.available} available and {lots} in lots")
+    held = sum(
+        hold.points for hold in book.holds.of(key).values() if (hold.state, hold.asset) == ("open", asset)
+    )
+    if held != balance.held:
+        found.append(f"{who}: {balance.held} held and {held} in open holds")
+    waiting = sum(
+        award.held_points
+        for award in book.awards.of(key).values()
+        if award.state in ("pending", "waiting") and award.asset == asset
+    )
+    if waiting != balance.pending and book.member(key).erased_at is None:
+        found.append(f"{who}: {balance.pending} pending, awards wait with {waiting}")
+    return found
+
+
+def _is_sound(lot: Lot) -> bool:
+    return 0 <= lot.remaining <= lot.amount and 0 <= lot.expired <= lot.amount
+
+
+def _spends_off(book: Book, key: MemberKey) -> list[str]:
+    found = []
+    spent: Counter[str | None] = Counter()
+    for each in book.transfers:
+        if each.member_id == key[1]:
+            spent[each.hold_id] += each.amount * (
+                (each.to_account == "redeemed") - (each.from_account == "redeemed")
+            )
+    for hold in book.holds.of(key).values():
+        if not (0 <= hold.borne <= hold.returned <= hold.captured <= hold.points):
+            found.append(f"{hold.hold_id} is out of bounds: {hold}")
+        if sum(each.points for each in hold.draws) != hold.points:
+            found.append(f"{hold.hold_id} is not what was drawn: {hold}")
+        if spent[hold.hold_id] != hold.captured - hold.returned:
+            found.append(f"{hold.hold_id} should have spent {hold.captured - hold.returned}")
+    return found
+
+
 def _awards_off(book: Book, key: MemberKey, moved: Mapping[tuple[str, str], int]) -> list[str]:
     found = []
-    waiting = 0
     for award in book.awards.of(key).values():
         if not (0 <= award.reversed <= award.points and award.written_off >= 0):
             found.append(f"{award.award_id} is out of bounds: {award}")
-        if award.state in ("pending", "waiting"):
-            waiting += award.held_points
-            if award.held_points and award.due_at is None:
-                found.append(f"{award.award_id} would wait for ever")
+        if award.state in ("pending", "waiting") and award.held_points and award.due_at is None:
+            found.append(f"{award.award_id} would wait for ever")
         should = award.held_points + award.written_off
         if should != moved.get((key[1], award.award_id), 0):
             found.append(f"{award.award_id} should have moved {should}")
-    if waiting != book.balance(key, "points").pending:
-        found.append(f"{key[1]}: awards wait with {waiting}")
     return found

@@ -114,7 +114,10 @@ def test_the_readme_shows_a_program_and_one_picture() -> None:
 
 
 def test_every_metric_of_the_operators_page_is_measured() -> None:
-    measured = {family.name for family in Metrics("any").registry.collect()} | {"habitue_mails"}
+    measured = {family.name for family in Metrics("any").registry.collect()} | {
+        "habitue_mails",
+        "habitue_coupon_pool_codes",
+    }
     named = set(re.findall(r"`(habitue_[a-z_]+)`", text_of(ROOT / "docs" / "operations.md")))
     assert named
     assert {name.removesuffix("_total") for name in named} <= measured
@@ -159,9 +162,9 @@ def test_every_topic_and_type_of_the_integrators_page_is_in_the_contract() -> No
 def test_every_address_of_the_integrators_page_is_served() -> None:
     served = {"/openapi.json", "/docs", "/v1/program/versions"}
     for name in SERVICES:
-        api = importlib.import_module(f"services.{name}.api")
-        for router in (getattr(api, each, None) for each in ("router", "public", "public_router")):
-            served |= {f"/v1{route.path}" for route in router.routes} if router is not None else set()
+        service = importlib.import_module(f"services.{name}.main").SERVICE
+        for router in (*service.routers, *service.public_routers):
+            served |= {f"/v1{route.path}" for route in router.routes}
     page = text_of(ROOT / "docs" / "integrators.md")
     named = set(re.findall(r"`(?:GET|POST|PUT) (/v1/[^`]+)`", page)) - {"/v1/program"}
     assert named

@@ -10,7 +10,7 @@ change of the program changes no award that was made before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -26,6 +26,7 @@ from services.ledger.domain.book import (
     Book,
     MemberKey,
 )
+from services.ledger.domain.caps import Cut
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import ONCE, Earned, Frozen
 from services.ledger.domain.lots import expiry_of, open_lot
@@ -143,7 +144,7 @@ def credit(
     )
     held = award.held_points if award.order_id else None
     if account == AVAILABLE:
-        expires_at = expiry_of(program.points, at)
+        expires_at = expiry_of(program.policy_for(award.asset), at)
         open_lot(book, transfer, expires_at)
         book.announce(
             transfer, PointsEarned, expires_at=expires_at, kind=award.kind, rules=rules, order_points=held
@@ -175,7 +176,7 @@ def activate(book: Book, award: Award, program: LedgerProgram) -> None:
         award_id=award.award_id,
         order_id=award.order_id,
     )
-    expires_at = expiry_of(program.points, at)
+    expires_at = expiry_of(program.policy_for(award.asset), at)
     open_lot(book, transfer, expires_at)
     held = award.held_points if award.order_id else None
     book.announce(transfer, PointsEarned, kind=award.kind, order_points=held, expires_at=expires_at)
@@ -212,7 +213,7 @@ def cancel(book: Book, award: Award) -> None:
     )
 
 
-def explanation(facts: Facts, earned: Earned, frozen: Frozen) -> dict[str, Any]:
+def explanation(facts: Facts, earned: Earned, frozen: Frozen, cuts: Sequence[Cut] = ()) -> dict[str, Any]:
     """What is stored with an award: enough to explain it, and to reckon it again for a refund."""
     stored: dict[str, Any] = {
         "rules": [
@@ -229,11 +230,21 @@ def explanation(facts: Facts, earned: Earned, frozen: Frozen) -> dict[str, Any]:
         stored["earn_times"] = str(frozen.earn_times)
     if frozen.room:
         stored["room"] = {rule: str(points) for rule, points in frozen.room.items()}
+    if cuts:
+        stored |= stored_cuts(cuts, earned.asset)
     if facts.nth_order is not None:
         stored["nth_order"] = facts.nth_order
     if facts.level is not None:
         stored["level"] = facts.level
     return stored
+
+
+def stored_cuts(cuts: Sequence[Cut], asset: str) -> dict[str, Any]:
+    """Which caps cut how much of one asset, as it is stored; empty where none did."""
+    found = [
+        [cut.rule, cut.by, cut.used, str(cut.wanted), str(cut.room)] for cut in cuts if cut.asset == asset
+    ]
+    return {"cuts": found} if found else {}
 
 
 def frozen_of(breakdown: Mapping[str, Any]) -> Frozen:

@@ -18,7 +18,7 @@ from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, per
 from services.ledger.domain.rules import SUBJECTS, Cap, Rule
 from shared.orders import Share
-from shared.rows import replace
+from shared.rows import Row, replace
 
 FOREVER = "ever"
 DAYS_REMEMBERED = 4_096  # ten years of one cap, about half a megabyte
@@ -31,16 +31,32 @@ def bucket_of(cap: Cap, facts: Facts) -> str:
     return _bucket_of_day(cap.measure, cap.by, facts.at.date() if cap.by else None)
 
 
+class Cut(Row, frozen=True, gc=False):
+    """A rule (or the program, where it is empty) wanted so much, and a cap or budget left only `room`.
+
+    `used` is what the member had used of a cap; of a budget only the room is known.
+    """
+
+    rule: str
+    asset: str
+    by: str
+    used: str | None
+    wanted: Share
+    room: Share
+
+
 class Usages:
     """What a member has used of the caps that an event meets: asked while it is decided, counted afterwards."""
 
-    __slots__ = ("_book", "_facts", "_key", "_met")
+    __slots__ = ("_book", "_facts", "_key", "_met", "cuts")
 
     def __init__(self, book: Book, key: MemberKey, facts: Facts) -> None:
         self._book = book
         self._key = key
         self._facts = facts
         self._met: dict[str, list[str]] = {}
+        self.cuts: list[Cut] = []
+        """What was wanted and not given, in the order of asking."""
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:
         """What all caps of a rule leave where it wants to give so many exact points; None for no bound."""
@@ -49,10 +65,25 @@ class Usages:
         for cap in rule.caps:
             bucket = bucket_of(cap, self._facts)
             buckets.append(bucket)
-            room = _room(cap, self._book.usage.get(self._key, (rule.name, bucket)), wanted)
+            room = room_of(cap, self._book.usage.get(self._key, (rule.name, bucket)), wanted)
             if room is not None and (least is None or room < least):
                 least = room
+        if least is not None and least < wanted:
+            self._note(rule, wanted, least)
         return least
+
+    def whole_room(self, asset: str, points: int) -> int | None:  # noqa: ARG002 - `Allowances` know of more
+        """What the program leaves of so many whole points of an asset; None for no bound."""
+        return None
+
+    def _note(self, rule: Rule, wanted: Share, room: Share) -> None:
+        """Which cap cut what, with the numbers: for the explanation of the decision."""
+        for cap in rule.caps:
+            usage = self._book.usage.get(self._key, (rule.name, bucket_of(cap, self._facts)))
+            if room_of(cap, usage, wanted) == room:
+                used = (usage.times if cap.points is None else usage.points) if usage is not None else 0
+                self.cuts.append(Cut(rule.name, rule.asset, said(cap), str(used), wanted, room))
+                return
 
     def room_left(self, rules: Sequence[Rule], earned: Earned) -> dict[str, Share]:
         """The room of every capped rule, also of those that gave nothing now: an edit of the order may wake them."""
@@ -84,11 +115,18 @@ def free(book: Book, key: MemberKey, rule: str, bucket: str) -> None:
         book.usage.put(key, (rule, bucket), replace(usage, times=usage.times - 1))
 
 
-def _room(cap: Cap, used: Usage | None, wanted: Share) -> Share | None:
+def said(cap: Cap) -> str:
+    """A cap in words: `1 per product`, `500 per month`, `1 per network and day`."""
+    count = cap.points if cap.points is not None else cap.times
+    return f"{count} per {' and '.join(cap.by) or 'lifetime'}"
+
+
+def room_of(cap: Cap, usage: Usage | None, wanted: Share) -> Share | None:
+    """What one cap leaves of what is wanted, where so much of it is used; None for no bound."""
     if cap.times is not None:
-        return None if (used.times if used is not None else 0) < cap.times else 0
+        return None if (usage.times if usage is not None else 0) < cap.times else 0
     assert cap.points is not None, "a cap counts times or points"
-    room = cap.points if used is None else max(0, cap.points - used.points)
+    room = cap.points if usage is None else max(0, cap.points - usage.points)
     return 0 if cap.rejects and room < wanted else room
 
 

@@ -13,20 +13,25 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain import caps
+from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
 from services.ledger.domain.book import POINTS, Award, Book, MemberKey
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
+from services.ledger.domain.issuing import promise
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
+from services.ledger.domain.rewards import take_back, take_back_alike
 from services.ledger.domain.rules import Rule
 from shared.events import (
     ActivityRecorded,
     ContentShared,
     Event,
     Grant,
+    ReferralStarted,
     ReviewPublished,
 )
+from shared.events.loyalty import ReferralChanged
 from shared.rows import replace
 
 ENTRY_REWARD = "entry_reward"
@@ -41,7 +46,7 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
     level = book.member(key).level_before(event.time)
     facts = facts_of(event, program, level=level.name if level else None, verified_purchase=verified_purchase)
     rules = program.capped.get(facts.trigger, ())
-    usages = caps.Usages(book, key, facts)
+    usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, caps=usages, explain=True):
         usages.count(earned)
         grant(
@@ -50,8 +55,9 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
             program,
             Origin(award_id_of(event, earned.asset), event.id, event.time, version.number),
             earned,
-            breakdown=explanation(facts, earned, Frozen(room=earned.room)) | _why(rules, facts, earned),
-            state=state_of(program.wait_for(facts.trigger), event.time, None, program),
+            breakdown=explanation(facts, earned, Frozen(room=earned.room), usages.cuts)
+            | _why(rules, facts, earned),
+            state=state_of(program.wait_for(facts.trigger, earned.asset), event.time, None, program),
         )
 
 
@@ -71,11 +77,15 @@ def take_back_review(event: Event[Any], book: Book, key: MemberKey) -> bool:
 def pay_grants(
     book: Book, key: MemberKey, grants: tuple[Grant, ...], *, kind: str, name: str, cause: str, at: datetime
 ) -> None:
-    """Pay the points that another service promised: the reward of a referral, the entry reward of a level."""
+    """Pay what another service promised: the reward of a referral, the entry reward of a level.
+
+    Points are credited; a coupon, a product, a gift card becomes a reward of the member.
+    """
     version = book.versions_of(key[0]).at(at)
     for number, each in enumerate(grants):
         award_id = f"{name}:{number}"
         if not each.points:
+            promise(book, key, each, reward_id=award_id, kind=kind, cause=cause, at=at)
             continue
         before = book.awards.get(key, award_id)
         if before is not None:  # paid, and perhaps taken back since: it holds all of it again
@@ -99,7 +109,8 @@ def pay_grants(
 
 
 def take_back_grants(book: Book, key: MemberKey, name: str, *, cause: str, at: datetime) -> None:
-    """Take back what was paid under this name, by the program's policy for reversals."""
+    """Take back what was paid under this name, by the program's policy for reversals; unused rewards are voided."""
+    take_back(book, key, name, cause=cause, at=at)
     program = book.versions_of(key[0]).at(at).rules
     for award in list(book.awards.of(key).values()):
         if award.award_id.startswith(f"{name}:"):
@@ -115,6 +126,9 @@ def take_back_entry_rewards(
     """
     program = book.versions_of(key[0]).at(at).rules
     for grant_ in grants:
+        if not grant_.points:
+            take_back_alike(book, key, grant_, kind=ENTRY_REWARD, cause=cause, at=at)
+            continue
         alike = [
             award
             for award in book.awards.of(key).values()
@@ -124,6 +138,13 @@ def take_back_entry_rewards(
         if alike:
             latest = max(alike, key=lambda award: (award.happened_at, award.award_id))
             hold_target(book, latest, program, 0, cause=cause, at=at)
+
+
+def referral_name(data: ReferralChanged) -> str:
+    """Under which name a side's rewards of a referral are paid; the welcome's begins alike, so that it is taken back
+    with the rest."""
+    name = f"referral:{data.referral_id}:{data.role}"
+    return f"{name}:welcome" if isinstance(data, ReferralStarted) else name
 
 
 def award_id_of(event: Event[Any], asset: str) -> str:

@@ -30,6 +30,7 @@ from shared.orders import Order, Share, basis_by_line, quantities
 from shared.orders.paid import plain
 from shared.rows import Row
 
+PROGRAM = ""  # in the place of a rule's name: what bounds all rules together
 LARGEST_MULTIPLIER = 10  # the product of all multipliers on a line
 LEVEL = "level"  # how the level's own multiplier is called in explanations
 Factor = tuple[int, int]
@@ -52,12 +53,20 @@ class Frozen(Row, frozen=True, gc=False):
         """What the caps of the rule left; None for no bound."""
         return self.room.get(rule.name)
 
+    def whole_room(self, asset: str, points: int) -> int | None:  # noqa: ARG002 - as above
+        """What the program's own caps left, in whole points; None for no bound."""
+        room = self.room.get(PROGRAM)
+        return None if room is None else int(room)
+
 
 class Caps(Protocol):
     """Who is asked how much a rule with a cap may give: when an event is decided, the member's usage."""
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:
         """The exact points that it may give where it wants to give so many; None for no bound."""
+
+    def whole_room(self, asset: str, points: int) -> int | None:
+        """The whole points of an asset that all rules together may give; None for no bound."""
 
 
 class Answer(Row, frozen=True, gc=False):
@@ -148,7 +157,7 @@ class _Reckoning:
         if multipliers or self._level is not None:
             factors = self._factors(multipliers, base)
         bonus = self._bonuses(rules.bonuses.among(self._holding))
-        return self._rounded(rules.asset, base, factors, bonus)
+        return self._rounded(rules, base, factors, bonus)
 
     def _places(self, rule: ReadyRule) -> Places:
         """The lines that a rule covers."""
@@ -207,7 +216,7 @@ class _Reckoning:
 
     def _allowed(self, rule: Rule, wanted: Share) -> Share:
         """What the caps of a rule leave of what it wants to give."""
-        if not (rule.caps and wanted):
+        if not (rule.bounded and wanted):
             return wanted
         room = self._caps.room_for(rule, wanted)
         if room is None:
@@ -256,18 +265,26 @@ class _Reckoning:
         return total
 
     def _rounded(
-        self, asset: str, base: Sequence[Share], factors: Sequence[Factor] | None, bonus: Share
+        self, rules: OfAsset, base: Sequence[Share], factors: Sequence[Factor] | None, bonus: Share
     ) -> Earned:
         """One rounding at the end, and the split of what it leaves."""
         shares, common = _multiplied(base, factors)
         shares.append(bonus * common)
-        total, unit, prepared = sum(shares), self._unit * common, self._prepared
-        points = (
-            int(total // unit) if prepared.rounds_down else rounded(Fraction(total) / unit, prepared.rounding)
-        )
+        total, unit = sum(shares), self._unit * common
+        points = int(total // unit) if rules.rounds_down else rounded(Fraction(total) / unit, rules.rounding)
+        if rules.bounded:
+            points = self._of_program(rules.asset, points)
         split = largest_remainder(points, shares) if points else [0] * len(shares)
         of_bonus = split.pop()
-        return Earned(asset, points, tuple(split), of_bonus, tuple(self._answers.values()), self._room)
+        return Earned(rules.asset, points, tuple(split), of_bonus, tuple(self._answers.values()), self._room)
+
+    def _of_program(self, asset: str, points: int) -> int:
+        """What the program's own caps leave of whole points."""
+        room = self._caps.whole_room(asset, points)
+        if room is None:
+            return points
+        self._room[PROGRAM] = room
+        return min(points, room)
 
     def _refuse(self, ready: ReadyRule, why_not: str) -> None:
         if self._explain:

@@ -6,15 +6,21 @@ does not exist. So each handler's needs stand here, next to those of the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.ledger.domain.allowances import whole_bucket
 from services.ledger.domain.book import MemberKey
+from services.ledger.domain.budgets import BudgetKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.deeds import award_id_of, facts_of, trigger_of
+from services.ledger.domain.deeds import award_id_of, facts_of, referral_name, trigger_of
+from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.goals import have_goals
+from services.ledger.domain.issued import ShelfNeeds
+from services.ledger.domain.leasing import wanted_by, wanted_by_goals
 from services.ledger.domain.orders import PAID
 from services.ledger.domain.program import LedgerProgram
 from shared.events import (
@@ -26,6 +32,7 @@ from shared.events import (
     OrderPaid,
     OrderRefunded,
     ReferralApproved,
+    ReferralStarted,
     ReferralVoided,
     ReviewPublished,
     ReviewRemoved,
@@ -34,6 +41,7 @@ from shared.events import (
 )
 from shared.programs import Versions
 
+OF_ORDERS = (OrderPaid, OrderFulfilled, OrderRefunded, OrderCancelled)
 TAKES_BACK = (OrderRefunded, OrderCancelled, ReviewRemoved, ReferralVoided, CustomerDeleted)
 
 
@@ -43,7 +51,8 @@ class Needs:
 
     `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
     their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels.
-    `stated` are orders that an `order.paid` states: one that was stated before is edited, and may give points back.
+    `stated` are orders that an `order.paid` states: one that was heard of before is edited or was refunded already,
+    and may give points back. `holds` are named; the open ones of a detailed member, and those of `orders`, come anyway.
     """
 
     members: dict[MemberKey, datetime] = field(default_factory=dict)
@@ -55,6 +64,12 @@ class Needs:
     stated: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
+    budgets: dict[BudgetKey, int] = field(default_factory=dict)
+    """Budgets for everybody, with about how much the batch may take of each."""
+    holds: set[tuple[MemberKey, str]] = field(default_factory=set)
+    shelf: ShelfNeeds = field(default_factory=ShelfNeeds)
+    striving: dict[tuple[MemberKey, str], set[datetime]] = field(default_factory=dict)
+    """Orders of programs with goals, each with the times at which it is stated: all of their periods are needed."""
 
     def member(self, key: MemberKey, until: datetime) -> None:
         """This member, settled up to `until`."""
@@ -70,14 +85,30 @@ def needs_of(events: Sequence[Event[Any]], programs: Mapping[str, Versions[Ledge
         versions = programs.get(event.program_id)
         if versions is not None and event.member_id is not None:
             _add(needs, event, (event.program_id, event.member_id), versions.at(event.time).rules)
+    for program_id, versions in programs.items():
+        if have_goals(versions):
+            mine = [event for event in events if event.program_id == program_id]
+            _add_striving(needs, mine, versions)
     return needs
+
+
+def _add_striving(needs: Needs, events: Sequence[Event[Any]], versions: Versions[LedgerProgram]) -> None:
+    """An order moves what its periods hold, and a late one may take something back."""
+    for event in events:
+        if event.member_id is not None and isinstance(event.data, OF_ORDERS):
+            key = (event.program_id, event.member_id)
+            times = needs.striving.setdefault((key, event.data.order_id), set())
+            needs.detailed.add(key)
+            if isinstance(event.data, OrderPaid):
+                times.add(event.time)
+            _add_bounds(needs, event, key, versions.at(event.time).rules)
 
 
 def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
     data = event.data
     needs.member(key, event.time)
     if isinstance(data, TAKES_BACK):
-        needs.detailed.add(key)
+        _add_taking_back(needs, key, data)
     match data:
         case OrderPaid():
             order = (key, data.order_id)
@@ -85,18 +116,21 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
                 needs.detailed.add(key)
             needs.orders.add(order)
             needs.stated.add(order)
-            _add_caps(needs, key, program, Facts(trigger=PAID, at=event.time.astimezone(program.zone)))
+            facts = Facts(trigger=PAID, at=event.time.astimezone(program.zone))
+            _add_caps(needs, event, key, program, facts)
             if program.counts_orders:
                 needs.counted.add(key)
-            if data.hold_id is not None:
-                needs.detailed.add(key)
+            if data.hold_id is not None or data.paid_with:
+                _add_payment(needs, key, data)
+            if data.coupon_codes:
+                needs.shelf.add_codes(key, data.order_id, data.coupon_codes)
         case OrderRefunded() | OrderCancelled() | OrderFulfilled():
             needs.orders.add((key, data.order_id))
         case ReviewRemoved():
             needs.awards.update((key, f"review:{data.review_id}:{asset}") for asset in program.assets)
             needs.awards.add((key, f"removed:{data.review_id}"))
-        case ReferralApproved() | ReferralVoided():
-            _add_grants(needs, key, f"referral:{data.referral_id}:{data.role}", data.rewards)
+        case ReferralStarted() | ReferralApproved() | ReferralVoided():
+            _add_grants(needs, key, referral_name(data), data.rewards)
         case TierLowered() if data.rewards_taken_back:
             needs.detailed.add(key)
             needs.rewarded.add(key)
@@ -106,9 +140,23 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
             _add_deed(needs, event, key, program)
 
 
+def _add_payment(needs: Needs, key: MemberKey, data: OrderPaid) -> None:
+    """What paid for an order may be held."""
+    if data.hold_id is not None:
+        needs.holds.add((key, data.hold_id))
+    if data.hold_id is not None or any(part.kind != "gift_card" for part in data.paid_with):
+        needs.detailed.add(key)
+
+
+def _add_taking_back(needs: Needs, key: MemberKey, data: Any) -> None:
+    needs.detailed.add(key)
+    if isinstance(data, OrderRefunded | OrderCancelled):
+        needs.shelf.orders.add((key[0], data.order_id))
+
+
 def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
     if program.rules_for(trigger_of(event)):
-        _add_caps(needs, key, program, facts_of(event, program))
+        _add_caps(needs, event, key, program, facts_of(event, program))
         needs.awards.update((key, award_id_of(event, asset)) for asset in program.assets)
     if isinstance(event.data, ReviewPublished):
         needs.awards.add((key, f"removed:{event.data.review_id}"))
@@ -116,11 +164,33 @@ def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerPr
             needs.shoppers.add(key)
 
 
-def _add_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
+def _add_caps(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
     for rule in program.capped.get(facts.trigger, ()):
         for cap in rule.caps:
             needs.usage.add((key, rule.name, bucket_of(cap, facts)))
+    _add_whole_caps(needs, key, program, facts)
+    if program.has_budgets:
+        _add_budgets(needs, wanted_by(event, program, facts.trigger))
+
+
+def _add_bounds(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
+    """What bounds the awards of goals, which belong to no trigger."""
+    if program.bounded:
+        facts = Facts(trigger=PAID, at=event.time.astimezone(program.zone))
+        _add_whole_caps(needs, key, program, facts)
+        _add_budgets(needs, wanted_by_goals(event, program))
+
+
+def _add_whole_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
+    for asset, caps in program.caps.items():
+        needs.usage.update((key, PROGRAM, whole_bucket(asset, cap, facts)) for cap in caps)
+
+
+def _add_budgets(needs: Needs, wanted: Iterable[tuple[BudgetKey, int]]) -> None:
+    for budget, points in wanted:
+        needs.budgets[budget] = needs.budgets.get(budget, 0) + points
 
 
 def _add_grants(needs: Needs, key: MemberKey, name: str, grants: tuple[Grant, ...]) -> None:
-    needs.awards.update((key, f"{name}:{number}") for number in range(len(grants)))
+    for number, grant in enumerate(grants):
+        (needs.awards if grant.points else needs.shelf.rewards).add((key, f"{name}:{number}"))

@@ -19,6 +19,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
 from services.ledger.domain.book import (
     AVAILABLE,
@@ -31,14 +32,14 @@ from services.ledger.domain.book import (
     MemberKey,
     Purchase,
 )
-from services.ledger.domain.caps import Usages
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import NOT_FROZEN, Earned, Frozen, earn
+from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
-from shared.errors import ServiceError
+from services.ledger.domain.returns import return_spent
 from shared.events import Event, OrderPaid
-from shared.orders import Kept, Order, items_after_discounts, kept, nothing_kept, order_of, refund_of
+from shared.orders import Kept, Order, items_after_discounts, order_of
 from shared.rows import replace
 
 PAID = "order.paid"
@@ -67,11 +68,9 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     order = order_of(paid, program.currency)
     nth = book.nth_order(key)
     facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
-    book.purchases.put(key, paid.order_id, purchase)
+    book.put_purchase(purchase)
     left = kept_of(purchase, order) if before is not None else None
-    usages = Usages(book, key, facts)
-    # `facts.at` is the event's time in the program's zone already, in which days are counted.
-    state = state_of(program.wait_for(PAID), facts.at, purchase.fulfilled_at, program)
+    usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, frozen, caps=usages):
         room = usages.room_left(program.capped.get(PAID, ()), earned)
         usages.count(earned)
@@ -85,8 +84,9 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
                 award_id_of(order.id, earned.asset), event.id, event.time, version.number, AWARD, order.id
             ),
             earned,
-            breakdown=explanation(facts, earned, allowed),
-            state=state,
+            breakdown=explanation(facts, earned, allowed, usages.cuts),
+            # `facts.at` is the event's time in the program's zone already, in which days are counted.
+            state=state_of(program.wait_for(PAID, earned.asset), facts.at, purchase.fulfilled_at, program),
             holding=holding,
         )
 
@@ -101,6 +101,7 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
     program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
     book.put_purchase(purchase)
+    return_spent(book, key, purchase.order_id, cause=event.id, at=event.time)
     left = kept_of(purchase, order)
     for award in _awards_of(book, key, purchase.order_id):
         facts = facts_of(program, purchase, order, award.breakdown)
@@ -141,10 +142,11 @@ def _lines(paid: OrderPaid, program: LedgerProgram) -> set[str]:
 
 
 def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
-    """Move what an order holds to what the customer keeps of it now.
+    """Move what an order holds to what the customer keeps of it now; first spent points come back.
 
     Refund policies are those of the refund's time, the rules those of the award.
     """
+    return_spent(book, key, purchase.order_id, cause=cause, at=at)
     if purchase.paid is None:
         return
     versions = book.versions_of(key[0])
@@ -178,7 +180,8 @@ def fulfil(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: da
 def _waiting_anew(book: Book, award: Award, program: LedgerProgram, purchase: Purchase) -> Award:
     """The award with the state and the due moment that the times of its order give; what is available stays so."""
     assert purchase.paid_at is not None, "an award has an order that was paid"
-    state, due_at = state_of(program.wait_for(PAID), purchase.paid_at, purchase.fulfilled_at, program)
+    wait = program.wait_for(PAID, award.asset)
+    state, due_at = state_of(wait, purchase.paid_at, purchase.fulfilled_at, program)
     if award.state == AVAILABLE or (award.state == CANCELLED and state != PENDING):
         return award
     if (award.state, award.due_at) == (state, due_at):
@@ -195,22 +198,6 @@ def bought(book: Book, key: MemberKey, product_id: str) -> bool:
         if purchase.paid is not None
         for line in purchase.paid.lines
     )
-
-
-def kept_of(purchase: Purchase, order: Order) -> Kept | None:
-    """What is kept after the refunds known so far; None where nothing came back.
-
-    A refund that waited for its order and then does not fit it (a line that the order never had) counts nothing.
-    """
-    if purchase.cancelled_at is not None:
-        return nothing_kept(order)
-    fitting = []
-    for refunded in purchase.refunds:
-        try:
-            fitting.append(refund_of(refunded, order))
-        except ServiceError:
-            continue
-    return kept(order, fitting) if fitting else None
 
 
 def facts_of(program: LedgerProgram, purchase: Purchase, order: Order, breakdown: Mapping[str, Any]) -> Facts:

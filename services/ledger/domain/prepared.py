@@ -10,7 +10,7 @@ how many-th order) are still to be asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from fractions import Fraction
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -47,7 +47,7 @@ class ReadyRule:
         self.lined = bool(rule.line_conditions)
         self.by_item = rule.effect is Effect.PER_ITEM
         self.counts = rule.effect not in (Effect.FIXED, Effect.TIMES)
-        self.bounded = rule.whole_units or bool(rule.caps)
+        self.bounded = rule.whole_units or rule.bounded
         self.words = tuple(each for each in rule.conditions if isinstance(each, OneOf))
         self.asks = tuple(each.holds for each in rule.conditions if not isinstance(each, OneOf))
         self.times = (rule.rate.numerator, rule.rate.denominator)
@@ -80,12 +80,18 @@ class Alike:
 
 
 class OfAsset:
-    """The rules that give one asset: all of them, and by what they give."""
+    """The rules that give one asset: all of them, and by what they give.
 
-    __slots__ = ("asset", "base", "bonuses", "multipliers", "rules")
+    `bounded` is true where the program bounds what all of them give together.
+    """
 
-    def __init__(self, asset: str, rules: Sequence[ReadyRule]) -> None:
+    __slots__ = ("asset", "base", "bonuses", "bounded", "multipliers", "rounding", "rounds_down", "rules")
+
+    def __init__(self, asset: str, rules: Sequence[ReadyRule], rounding: Rounding, bounded: bool) -> None:
         self.asset = asset
+        self.rounding = rounding
+        self.rounds_down = rounding is Rounding.DOWN
+        self.bounded = bounded
         self.rules = rules
         self.base = _alike(rules, Effect.PER_AMOUNT, Effect.PER_ITEM)
         self.multipliers = _alike(rules, Effect.TIMES)
@@ -97,18 +103,27 @@ class Prepared:
 
     __slots__ = (
         "_asking", "_by_labels", "_by_words", "_labels_of", "_ready", "_words_of",
-        "assets", "loners", "rounding", "rounds_down", "scale", "unlined",
+        "assets", "loners", "scale", "unlined",
     )  # fmt: skip
 
-    def __init__(self, rules: Sequence[Rule], scale: int, rounding: Rounding) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        scale: int,
+        rounding_of: Callable[[str], Rounding],
+        bounded: Container[str],
+    ) -> None:
         self.scale = scale
-        self.rounding = rounding
-        self.rounds_down = rounding is Rounding.DOWN
         ready = self._ready = [ReadyRule(rule, 1 << place, scale) for place, rule in enumerate(rules)]
         self.unlined = sum(each.bit for each in ready if not each.lined)
         self.loners = sum(each.bit for each in ready if not each.rule.stackable)
         self.assets = tuple(
-            OfAsset(asset, tuple(each for each in ready if each.rule.asset == asset))
+            OfAsset(
+                asset,
+                tuple(each for each in ready if each.rule.asset == asset),
+                rounding_of(asset),
+                asset in bounded,
+            )
             for asset in dict.fromkeys(rule.asset for rule in rules)
         )
         self._asking = [each for each in ready if each.asks]

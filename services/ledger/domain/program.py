@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from fractions import Fraction
 from functools import cached_property
 from math import lcm
 from zoneinfo import ZoneInfo
 
+from services.ledger.domain.budgets import Budget
+from services.ledger.domain.catalogue import Offer
+from services.ledger.domain.goals import Goal
 from services.ledger.domain.prepared import Prepared
-from services.ledger.domain.rules import Rule
+from services.ledger.domain.rules import Cap, Rule
+from services.ledger.domain.spending import Checkout, Spending
 from shared.calendar import Period
 from shared.money import Rounding
 
@@ -64,18 +67,6 @@ class PointsPolicy:
     rounding: Rounding = Rounding.DOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """Points as money: whole blocks of `block_points` are worth `block_minor` each."""
-
-    block_points: int
-    block_minor: int
-    currency: str
-    order_at_least_minor: int = 0
-    largest_share: Fraction = Fraction(1)
-    hold_minutes: int = 30
-
-
 @dataclass(frozen=True)  # no slots: what is derived from it is kept
 class LedgerProgram:
     """What the ledger reads in a program file."""
@@ -85,7 +76,40 @@ class LedgerProgram:
     points: PointsPolicy
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
-    checkout: Checkout | None = None
+    spending: Spending = field(default_factory=Spending)
+    catalogue: Mapping[str, Offer] = field(default_factory=dict)
+    coupons_back: bool = True
+    """Whether an order of which nothing is kept gives the use of its coupons back."""
+    language: str = "en"
+    """The first of the program's languages: what is said to those of whom no language is known."""
+    goals: tuple[Goal, ...] = ()
+    caps: Mapping[str, tuple[Cap, ...]] = field(default_factory=dict)
+    """How many whole points all earning rules together may give one member, by asset."""
+    budgets: Mapping[str, tuple[Budget, ...]] = field(default_factory=dict)
+    """How many whole points all earning rules together may give everybody, by asset."""
+    policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
+    """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
+    asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
+    """How long awards of an asset are pending, where that differs: by asset and trigger."""
+
+    @property
+    def checkout(self) -> Checkout | None:
+        """How points pay for an order; None where they do not."""
+        return self.spending.checkout_for("points")
+
+    def policy_for(self, asset: str) -> PointsPolicy:
+        """How this asset lives and dies; as points do, where the program says nothing else."""
+        if not self.policies:
+            return self.points
+        return self.policies.get(asset) or self.policies.get(asset.partition(":")[0], self.points)
+
+    def rounding_of(self, asset: str) -> Rounding:
+        """How an award of this asset is rounded."""
+        return self.policy_for(asset).rounding
+
+    def goal(self, name: str) -> Goal | None:
+        """The goal of this name, None where this version has none."""
+        return next((goal for goal in self.goals if goal.name == name), None)
 
     def rules_for(self, trigger: str) -> tuple[Rule, ...]:
         """The rules of this trigger, in the order of the file."""
@@ -98,13 +122,17 @@ class LedgerProgram:
     @cached_property
     def _prepared(self) -> Mapping[str, Prepared]:
         return {
-            trigger: Prepared(rules, self.scale, self.points.rounding)
+            trigger: Prepared(rules, self.scale, self.rounding_of, self.bounded)
             for trigger, rules in self.rules.items()
             if rules
         }
 
-    def wait_for(self, trigger: str) -> Wait:
-        """How long awards of this trigger are pending."""
+    def wait_for(self, trigger: str, asset: str = "points") -> Wait:
+        """How long awards of this trigger and asset are pending."""
+        if self.asset_waits:
+            for name in (asset, asset.partition(":")[0]):
+                if trigger in self.asset_waits.get(name, {}):
+                    return self.asset_waits[name][trigger]
         return self.waits.get(trigger, IMMEDIATE)
 
     @cached_property
@@ -116,13 +144,35 @@ class LedgerProgram:
 
     @cached_property
     def capped(self) -> Mapping[str, tuple[Rule, ...]]:
-        """The rules with a cap, by trigger."""
-        return {trigger: tuple(rule for rule in rules if rule.caps) for trigger, rules in self.rules.items()}
+        """The rules with a cap or a budget, by trigger."""
+        return {
+            trigger: tuple(rule for rule in rules if rule.bounded) for trigger, rules in self.rules.items()
+        }
+
+    @cached_property
+    def bounded(self) -> frozenset[str]:
+        """The assets of which the program bounds what all rules give together."""
+        return frozenset({*self.caps, *self.budgets})
+
+    @cached_property
+    def has_budgets(self) -> bool:
+        """True where a rule or the program has a budget for everybody."""
+        return bool(self.budgets) or any(
+            rule.budget is not None for rules in self.rules.values() for rule in rules
+        )
+
+    @cached_property
+    def amounts(self) -> Mapping[tuple[str, str], int]:
+        """The amounts of all budgets, by name and terms."""
+        of_rules = [rule.budget for rules in self.rules.values() for rule in rules if rule.budget is not None]
+        of_all = [budget for budgets in self.budgets.values() for budget in budgets]
+        return {(budget.name, budget.terms): budget.amount for budget in [*of_rules, *of_all]}
 
     @cached_property
     def assets(self) -> tuple[str, ...]:
         """Everything that the rules give."""
-        return tuple(dict.fromkeys(rule.asset for rules in self.rules.values() for rule in rules))
+        given = [rule.asset for rules in self.rules.values() for rule in rules]
+        return tuple(dict.fromkeys([*given, *(goal.asset for goal in self.goals)]))
 
     @cached_property
     def counts_orders(self) -> bool:
@@ -132,7 +182,7 @@ class LedgerProgram:
             for rules in self.rules.values()
             for rule in rules
             for condition in rule.conditions
-        )
+        ) or any(condition.counts_orders for goal in self.goals for condition in goal.conditions)
 
 
 IMMEDIATE = Wait()

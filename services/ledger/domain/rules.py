@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 
+from services.ledger.domain.budgets import Budget
 from services.ledger.domain.conditions import Condition, LineIn
 from shared.events import OrderLine
 from shared.orders import ITEMS, Basis
@@ -72,10 +73,14 @@ class Rule:
     caps: tuple[Cap, ...] = ()
     priority: int = 0
     stackable: bool = True
+    budget: Budget | None = None
+    bounded: bool = field(init=False)
+    """True where caps or a budget are to be asked."""
     measure: str = field(init=False)
     """A name for what it counts on a line: rules of the same measure share one reckoning of it."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "bounded", bool(self.caps) or self.budget is not None)
         object.__setattr__(self, "measure", "item" if self.effect is Effect.PER_ITEM else repr(self.basis))
         if self.basis == ITEMS:
             object.__setattr__(self, "basis", ITEMS)

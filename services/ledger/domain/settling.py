@@ -1,4 +1,5 @@
-"""What falls due by itself: waits that end, lots that expire, holds that time out. In this order at one instant.
+"""What falls due by itself: waits that end, lots and rewards that expire, holds that time out. In this order at
+one instant.
 
 Example: at midnight an award becomes available and an older lot expires: first the activation, then the expiry. What
 expires at T cannot be spent at T, since a command at T settles first.
@@ -15,10 +16,14 @@ from datetime import datetime
 from services.ledger.domain.awards import activate, cancel
 from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
 from services.ledger.domain.holds import OPEN, TIMED_OUT, release
+from services.ledger.domain.issued import Issued
 from services.ledger.domain.lots import expire
+from services.ledger.domain.rewards import expire_reward
 from shared.rows import replace
 
-Due = tuple[datetime, int, str, Award | Lot | Hold]
+Ripe = Award | Lot | Issued | Hold
+"""What falls due by itself."""
+Due = tuple[datetime, int, str, Ripe]
 ACTIVATES, EXPIRES, TIMES_OUT = 0, 1, 2
 
 
@@ -42,6 +47,8 @@ def _do(book: Book, key: MemberKey, due: Due) -> None:
             cancel(book, what)
         case Lot():
             expire(book, what, at)
+        case Issued():
+            expire_reward(book, what, at)
         case Hold():
             release(book, key, what.hold_id, cause=what.hold_id, at=at, state=TIMED_OUT)
 
@@ -58,7 +65,7 @@ def _all_due(book: Book, key: MemberKey, until: datetime) -> tuple[list[Due], da
     return due, later
 
 
-def _moments(book: Book, key: MemberKey) -> Iterator[tuple[datetime, Award | Lot | Hold]]:
+def _moments(book: Book, key: MemberKey) -> Iterator[tuple[datetime, Ripe]]:
     """Everything of the member in memory that will fall due some day, and when."""
     for award in book.awards.of(key).values():
         if award.due_at is not None:
@@ -66,18 +73,23 @@ def _moments(book: Book, key: MemberKey) -> Iterator[tuple[datetime, Award | Lot
     for lot in book.lots.of(key).values():
         if lot.expires_at is not None and lot.remaining:
             yield max(lot.expires_at, lot.opened_at), lot
+    for reward in book.shelf.rewards.of(key).values():
+        if reward.due_at is not None:
+            yield reward.due_at, reward
     for hold in book.holds.of(key).values():
         if hold.state == OPEN:
             yield hold.held_until, hold
 
 
-def _turn(what: Award | Lot | Hold) -> tuple[int, str]:
+def _turn(what: Ripe) -> tuple[int, str]:
     """Whose turn it is among all that is due at one instant."""
     match what:
         case Award():
             return ACTIVATES, what.award_id
         case Lot():
             return EXPIRES, f"{what.asset}:{what.lot_no:020}"
+        case Issued():
+            return EXPIRES, f"reward:{what.reward_id}"
         case Hold():
             return TIMES_OUT, what.hold_id
 

@@ -1,36 +1,13 @@
-"""The shapes of the ledger's HTTP door."""
+"""The shapes of what a member has and why."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Points = Annotated[int, Field(ge=1, le=10**15)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class Shape(BaseModel):
-    """Base of the shapes that are answered."""
-
-    model_config = ConfigDict(extra="ignore", from_attributes=True)
-
-
-class Wish(BaseModel):
-    """Base of the shapes that are asked for: a member that is not known is a fault, not silence."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class AssetBalance(Shape):
-    """What a member has of one asset."""
-
-    asset: str = Field(examples=["points"])
-    pending: int = Field(description="Awarded, and not available yet.", examples=[133])
-    available: int = Field(description="May be spent now; below 0 where the member owes.", examples=[420])
-    held: int = Field(description="Set aside for a checkout.", examples=[0])
-    version: int = Field(description="The number of the last transfer.", examples=[17])
+from services.ledger.schemas import AssetBalance, Shape
 
 
 class Balances(Shape):
@@ -66,7 +43,8 @@ class Entry(Shape):
     version: int = Field(examples=[17])
     asset: str = Field(examples=["points"])
     kind: str = Field(
-        description="What it was: `award`, `activation`, `reversal`, `hold`, `capture`, `release`, `expiry`, …",
+        description="What it was: `award`, `activation`, `reversal`, `hold`, `capture`, `release`, `spend`, `return` "
+        "(spent points come back), `expiry`, …",
         examples=["award"],
     )
     from_account: str = Field(examples=["issued"])
@@ -92,6 +70,19 @@ class RuleAnswer(Shape):
     )
 
 
+class CapAnswer(Shape):
+    """What a cap or a budget left of what was wanted when the event was decided."""
+
+    rule: str | None = Field(description="Absent = all earning rules together.", examples=["base"])
+    cap: str = Field(examples=["500 per month"])
+    used: str | None = Field(
+        description="What the member had used of it before; absent for a budget that everybody shares.",
+        examples=["480"],
+    )
+    wanted: str = Field(examples=["80"])
+    room: str = Field(description="What it left; it bounds this award ever after.", examples=["20"])
+
+
 class AwardOut(Shape):
     """What an event earned in one asset, and what it still holds."""
 
@@ -108,6 +99,25 @@ class AwardOut(Shape):
     bonus: int = Field(description="What of it no line earned.", examples=[50])
     earn_times: str = Field(description="The multiplier of the level held then.", examples=["1"])
     rules: list[RuleAnswer]
+    caps: list[CapAnswer] = Field(
+        default_factory=list, description="What was cut, and by which cap or budget."
+    )
+
+
+class GoalAnswer(Shape):
+    """How far the member is now towards what a rule gives for the spend of a period."""
+
+    rule: str = Field(examples=["five per hundred"])
+    period: str = Field(description="The period and its first day.", examples=["month:2026-05-01"])
+    matched: bool = Field(description="Whether the conditions on person and time held for this order.")
+    counted: str = Field(
+        description="What of this order counts, of what is kept of it.", examples=["35.00 EUR"]
+    )
+    spent: str = Field(
+        description="What all orders of the period count together, rounded down.", examples=["185.00 EUR"]
+    )
+    asked: str = Field(examples=["100.00 EUR"])
+    times: int = Field(description="How often it is reached.", examples=[1])
 
 
 class Decision(Shape):
@@ -117,40 +127,6 @@ class Decision(Shape):
     member_id: str
     happened_at: datetime
     awards: list[AwardOut]
-
-
-class HoldIn(Wish):
-    """Points to set aside."""
-
-    hold_id: Name | None = Field(
-        default=None,
-        description="Your id of it, such as the checkout's; the same id again is the same hold. Absent = made here.",
-        examples=["checkout-88"],
+    goals: list[GoalAnswer] = Field(
+        default_factory=list, description="For an order: the goals of the periods that it counts in."
     )
-    points: Points = Field(examples=[500])
-    minutes: Annotated[int, Field(ge=1, le=10_080)] | None = Field(
-        default=None, description="How long; absent = as the program says.", examples=[30]
-    )
-    order_id: Name | None = Field(default=None, examples=["order-1002"])
-
-
-class CaptureIn(Wish):
-    """How much of a hold to spend."""
-
-    points: Annotated[int, Field(ge=0, le=10**15)] | None = Field(
-        default=None, description="Absent = all.", examples=[400]
-    )
-    order_id: Name | None = Field(default=None, examples=["order-1002"])
-
-
-class HoldOut(Shape):
-    """A hold, and what the member has after it."""
-
-    hold_id: str = Field(examples=["checkout-88"])
-    points: int = Field(examples=[500])
-    captured: int = Field(examples=[0])
-    state: Literal["open", "captured", "released", "timed_out"]
-    held_at: datetime
-    held_until: datetime
-    order_id: str | None = None
-    balance: AssetBalance

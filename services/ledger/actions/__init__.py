@@ -6,20 +6,21 @@ decides with the same pure functions and saves in the same way as a thousand eve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from random import Random
 from typing import Any
 
-from services.ledger.domain import holds
-from services.ledger.domain.book import Book, Hold, MemberKey
+from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.needs import Needs, needs_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.settling import settle
 from services.ledger.errors import MemberErased, UnknownMember
 from services.ledger.handlers import on
-from services.ledger.store import Store
+from services.ledger.store import Store, budgets
 from shared import outbox
 from shared.database import AnyConnection
 from shared.events import Event
@@ -38,13 +39,19 @@ class Actions:
     machinery: Queries
     store: Store
     programs: Programs[LedgerProgram]
+    random: Random
 
     async def handle(self, connection: AnyConnection, events: Sequence[Event[Any]], now: datetime) -> Outcome:
         """Events from Kafka, many members at once; `now` is not looked at: an event is handled by its own time."""
         del now
         programs = await self.programs.of(connection, {event.program_id for event in events})
-        book = await self.store.load(connection, needs_of(events, programs), programs)
+        needs = needs_of(events, programs)
+        book = await self.store.load(connection, needs, programs)
         refused = on.run(events, book)
+        if book.short and (more := budgets.more_wanted(book)):
+            needs.budgets |= more
+            book = await self.store.load(connection, needs, programs)
+            refused = on.run(events, book)
         await self.store.save(connection, book)
         return Outcome(refused, list(book.outgoing))
 
@@ -57,86 +64,62 @@ class Actions:
             book = await self.store.load(connection, needs, programs)
             for key in keys:
                 settle(book, key, now)
-            await self._finish(connection, book)
+            await self.finish(connection, book)
         return len(keys)
 
-    async def hold(
-        self,
-        connection: AnyConnection,
-        key: MemberKey,
-        *,
-        hold_id: str,
-        points: int,
-        minutes: int | None,
-        order_id: str | None,
-        now: datetime,
-    ) -> tuple[Hold, Book]:
-        """Set points aside for a checkout.
-
-        Raises:
-            UnknownMember, MemberErased, InsufficientPoints, HoldConflict: see there.
-        """
-        async with self._command(connection, key, now) as book:
-            checkout = book.versions_of(key[0]).at(now).rules.checkout
-            lasting = minutes or (checkout.hold_minutes if checkout else 30)
-            hold = holds.hold_points(
-                book,
-                key,
-                hold_id=hold_id,
-                points=points,
-                held_until=now + timedelta(minutes=lasting),
-                now=now,
-                order_id=order_id,
-            )
-        return hold, book
-
-    async def capture(
-        self,
-        connection: AnyConnection,
-        key: MemberKey,
-        *,
-        hold_id: str,
-        points: int | None,
-        order_id: str | None,
-        cause: str,
-        now: datetime,
-    ) -> tuple[Hold, Book]:
-        """Spend a hold, wholly or in part.
-
-        Raises:
-            UnknownHold, HoldClosed, HoldExceeded: see there.
-        """
-        async with self._command(connection, key, now) as book:
-            hold = holds.capture(book, key, hold_id, points=points, cause=cause, at=now, order_id=order_id)
-        return hold, book
-
-    async def release(
-        self, connection: AnyConnection, key: MemberKey, *, hold_id: str, cause: str, now: datetime
-    ) -> tuple[Hold, Book]:
-        """Set a hold free.
-
-        Raises:
-            UnknownHold, HoldClosed: see there.
-        """
-        async with self._command(connection, key, now) as book:
-            hold = holds.release(book, key, hold_id, cause=cause, at=now)
-        return hold, book
-
     @asynccontextmanager
-    async def _command(self, connection: AnyConnection, key: MemberKey, now: datetime) -> AsyncIterator[Book]:
-        """The book of one member, settled up to now; saved with its announcements when the block ends."""
+    async def command(
+        self,
+        connection: AnyConnection,
+        key: MemberKey,
+        now: datetime,
+        *,
+        orders: Iterable[str] = (),
+        holds: Iterable[str] = (),
+        shelf: ShelfNeeds | None = None,
+    ) -> AsyncIterator[Book]:
+        """The book of one member, settled up to now; saved with its announcements when the block ends.
+
+        `orders`, `holds` and `shelf` name what else than the member's open awards, lots, holds and rewards it touches.
+        """
+        needs = Needs(
+            members={key: now},
+            detailed={key},
+            orders={(key, order_id) for order_id in orders},
+            holds={(key, hold_id) for hold_id in holds},
+            shelf=shelf or ShelfNeeds(),
+        )
+        book = await self._book_of(connection, key, needs)
+        settle(book, key, now)
+        yield book
+        await self.finish(connection, book)
+
+    async def look(self, connection: AnyConnection, key: MemberKey, now: datetime) -> Book:
+        """The book of one member as it is now, settled in memory; nothing is locked or written."""
+        needs = Needs(members={key: now}, detailed={key})
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            book = await self._book_of(connection, key, needs, locking=False)
+        settle(book, key, now)
+        return book
+
+    async def _book_of(
+        self, connection: AnyConnection, key: MemberKey, needs: Needs, *, locking: bool = True
+    ) -> Book:
+        """The book of a member that the ledger knows.
+
+        Raises:
+            UnknownMember, MemberErased: see there.
+        """
         if not await connection.fetchval(self.sql.member_exists, *key):
             raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
         programs = {key[0]: await self.programs.one(connection, key[0])}
-        needs = Needs(members={key: now}, detailed={key})
-        book = await self.store.load(connection, needs, programs)
+        book = await self.store.load(connection, needs, programs, locking=locking)
         if book.member(key).erased_at is not None:
             raise MemberErased(f"member {key[1]!r} asked to be forgotten")
-        settle(book, key, now)
-        yield book
-        await self._finish(connection, book)
+        return book
 
-    async def _finish(self, connection: AnyConnection, book: Book) -> None:
+    async def finish(self, connection: AnyConnection, book: Book) -> None:
+        """Write the book and what is to be announced."""
         await self.store.save(connection, book)
         await outbox.write_bundle(
             connection, self.machinery, [outbox.message_of(event) for event in book.outgoing]

@@ -1,0 +1,7 @@
+"""The HTTP door of the ledger, a module per idea. Dull: parse, call one action, translate."""
+
+from __future__ import annotations
+
+from services.ledger.api import checkout, coupons, points, rewards
+
+routers = (points.router, checkout.router, rewards.router, coupons.router)

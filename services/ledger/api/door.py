@@ -1,0 +1,57 @@
+"""What all endpoints of the ledger share: who asks, about whom, and when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Path, Query, Request
+from pydantic import AwareDatetime
+
+from services.ledger import views
+from services.ledger.actions import Actions
+from services.ledger.domain.book import MemberKey
+from services.ledger.showcase import Showcase
+from shared.http.auth import requires
+from shared.tokens import Caller
+
+MemberId = Annotated[str, Path(max_length=200, examples=["customer-7"])]
+AsOf = Annotated[
+    AwareDatetime | None,
+    Query(description="Only what had happened by then.", examples=["2026-06-30T22:00:00Z"]),
+]
+WrittenBy = Annotated[
+    AwareDatetime | None, Query(description="Only what was in the book by then: late events come in later.")
+]
+Asset = Annotated[str, Query(max_length=64, examples=["points"])]
+Reader = Annotated[Caller, requires("ledger:read")]
+Writer = Annotated[Caller, requires("ledger:write")]
+
+
+def actions_of(request: Request) -> Actions:
+    """What the ledger does."""
+    actions: Actions = request.app.state.actions
+    return actions
+
+
+def reading_of(request: Request) -> views.Reading:
+    """What the ledger answers."""
+    found: views.Reading = request.app.state.reading
+    return found
+
+
+def showcase_of(request: Request) -> Showcase:
+    """What the ledger answers about rewards and coupons."""
+    found: Showcase = request.app.state.showcase
+    return found
+
+
+def key_of(caller: Caller, member_id: str) -> MemberKey:
+    """The member in the caller's own program."""
+    return (caller.program_id, member_id)
+
+
+def now_of(request: Request) -> datetime:
+    """The moment of the request."""
+    now: datetime = request.app.state.clock()
+    return now

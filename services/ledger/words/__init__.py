@@ -1,0 +1,45 @@
+"""How a merchant writes the ledger's section of a program file: its words and their shapes.
+
+What a newcomer would get wrong: nothing is reckoned here. `program` turns these words into the values of the domain,
+and refuses what has the right shape but cannot work. The JSON Schema for editors is made from these models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from services.ledger.words.assets import Asset, AssetName
+from services.ledger.words.caps import ProgramCap
+from services.ledger.words.earning import EarnRule
+from services.ledger.words.points import Points
+from services.ledger.words.spending import Spend
+from shared.program_file import Section
+
+
+class LedgerSection(Section):
+    """The section `ledger` of a program file."""
+
+    points: Points = Points()
+    assets: dict[AssetName, Asset] = Field(
+        default_factory=dict,
+        description="What else is counted, where it lives otherwise than points, or has a name of your own.",
+        examples=[{"stamps": {"expire": "6 months"}, "credit": {"expire": "never"}}],
+    )
+    pending: dict[str, str] = Field(
+        default_factory=dict, examples=[{"order.paid": "14 days after order.fulfilled"}]
+    )
+    earn: Annotated[list[EarnRule], Field(default_factory=list, max_length=500)]
+    caps: Annotated[list[ProgramCap], Field(default_factory=list, max_length=100)]
+    spend: Spend = Spend()
+
+
+class Head(Section):
+    """What stands above the sections, for all services."""
+
+    model_config = ConfigDict(**Section.model_config | {"extra": "ignore"})
+
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    time_zone: str = "UTC"
+    languages: tuple[str, ...] = ("en",)
