@@ -312,6 +312,26 @@ class MembershipLapsed(MembershipChanged):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SegmentChanged(OfMember):
+    """A member came into a segment, or is in it no longer: from the event's time on."""
+
+    segment: Id
+    """The name by which rules ask for it."""
+
+
+@event("segment.entered.v1", topic="loyalty.tiers")
+@dataclass(frozen=True, kw_only=True)
+class SegmentEntered(SegmentChanged):
+    """A member came into a segment."""
+
+
+@event("segment.left.v1", topic="loyalty.tiers")
+@dataclass(frozen=True, kw_only=True)
+class SegmentLeft(SegmentChanged):
+    """A member is in a segment no longer."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReferralChanged(OfMember):
     """One side of a referral: `member_id` is the member whose event this is, as `role` says."""
 
