@@ -154,6 +154,16 @@ class LedgerProgram:
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
     checkout: Checkout | None = None
+    policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
+    """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
+    asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
+    """How long awards of an asset are pending, where that differs: by asset and trigger."""
+
+    def policy_for(self, asset: str) -> PointsPolicy:
+        """How this asset lives and dies; as points do, where the program says nothing else."""
+        if not self.policies:
+            return self.points
+        return self.policies.get(asset) or self.policies.get(asset.partition(":")[0], self.points)
 
     def rules_for(self, trigger: str) -> tuple[Rule, ...]:
         """The rules of this trigger, in the order of the file."""
@@ -189,8 +199,12 @@ class LedgerProgram:
 
         return naming
 
-    def wait_for(self, trigger: str) -> Wait:
-        """How long awards of this trigger are pending."""
+    def wait_for(self, trigger: str, asset: str = "points") -> Wait:
+        """How long awards of this trigger and asset are pending."""
+        if self.asset_waits:
+            for name in (asset, asset.partition(":")[0]):
+                if trigger in self.asset_waits.get(name, {}):
+                    return self.asset_waits[name][trigger]
         return self.waits.get(trigger, IMMEDIATE)
 
     @cached_property
