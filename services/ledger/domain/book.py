@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.persons import Person
+from services.ledger.domain.program import LedgerProgram, occasions_ever
 from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
 from shared.events import Event, OrderPaid, OrderRefunded, event_type
@@ -49,6 +50,14 @@ class Member(Row, frozen=True, gc=False):
     levels: tuple[Level, ...] = ()
     next_due: datetime | None = None
     erased_at: datetime | None = None
+
+    def level_at(self, time: datetime) -> Level | None:
+        """The level held at `time`, with what changed at that very moment; None for none."""
+        held = None
+        for level in self.levels:
+            if level.since <= time:
+                held = level
+        return held
 
     def level_before(self, time: datetime) -> Level | None:
         """The level held just before `time`, None for none."""
@@ -203,11 +212,23 @@ class Book:
     transfers: Entries[Transfer] = field(init=False)
     outgoing: Entries[Event[Any]] = field(init=False)
     order_counts: Rows[MemberKey, str, int] = field(init=False)
+    persons: Rows[MemberKey, str, Person] = field(init=False)
     detailed: set[MemberKey] = field(default_factory=set)
     stored_due: dict[MemberKey, datetime | None] = field(default_factory=dict)
+    occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("members", "balances", "purchases", "awards", "lots", "holds", "usage", "order_counts"):
+        for name in (
+            "members",
+            "balances",
+            "purchases",
+            "awards",
+            "lots",
+            "holds",
+            "usage",
+            "order_counts",
+            "persons",
+        ):
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)
         self.outgoing = Entries(self.journal)
@@ -228,6 +249,18 @@ class Book:
         member = self.members.get(key, "")
         assert member is not None, f"member {key} was not loaded"
         return member
+
+    def person(self, key: MemberKey) -> Person:
+        """What is known of the person; nothing at first."""
+        return self.persons.get(key, "") or Person(*key)
+
+    def occasions_in(self, program_id: str) -> tuple[str, ...]:
+        """The occasions of the calendar that any version of the program rewards."""
+        found = self.occasions.get(program_id)
+        if found is None:
+            found = occasions_ever(self.versions_of(program_id))
+            self.occasions[program_id] = found
+        return found
 
     def balance(self, key: MemberKey, asset: str) -> Balance:
         """What the member has of the asset; zeros at first."""

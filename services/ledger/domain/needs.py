@@ -19,6 +19,8 @@ from services.ledger.domain.orders import PAID
 from services.ledger.domain.program import LedgerProgram
 from shared.events import (
     CustomerDeleted,
+    CustomerSignedUp,
+    CustomerUpdated,
     Event,
     Grant,
     OrderCancelled,
@@ -29,11 +31,14 @@ from shared.events import (
     ReferralVoided,
     ReviewPublished,
     ReviewRemoved,
+    SegmentEntered,
+    SegmentLeft,
     TierLowered,
     TierRaised,
 )
 from shared.programs import Versions
 
+TELLS_OF_PERSON = (CustomerSignedUp, CustomerUpdated, SegmentEntered, SegmentLeft)
 TAKES_BACK = (OrderRefunded, OrderCancelled, ReviewRemoved, ReferralVoided, CustomerDeleted)
 
 
@@ -42,7 +47,8 @@ class Needs:
     """Keys of rows, by kind.
 
     `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
-    their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels.
+    their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels, `persons`
+    what is known of the person (which a program with rules about persons asks of everybody).
     `stated` are orders that an `order.paid` states: one that was stated before is edited, and may give points back.
     """
 
@@ -55,6 +61,7 @@ class Needs:
     stated: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
+    persons: set[MemberKey] = field(default_factory=set)
 
     def member(self, key: MemberKey, until: datetime) -> None:
         """This member, settled up to `until`."""
@@ -78,6 +85,8 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
     needs.member(key, event.time)
     if isinstance(data, TAKES_BACK):
         needs.detailed.add(key)
+    elif isinstance(data, TELLS_OF_PERSON):
+        needs.persons.add(key)
     match data:
         case OrderPaid():
             order = (key, data.order_id)

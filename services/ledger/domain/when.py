@@ -31,6 +31,12 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 Uses = Mapping[str, frozenset[str]]
 """Which fields of which variables expressions name."""
 Getter = Callable[[Any], Any]
+PERSON: Mapping[str, str] = {
+    "segments": "segments",
+    "days": "days_as_member",
+    "days_from_birthday": "days_from_birthday",
+}
+"""The fields of `member` that are facts about the person, by how the facts call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,11 @@ class When:
     source: str
     ask: Callable[[Facts], str | None]
     uses: Uses
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """Which facts about the person it asks for."""
+        return frozenset(PERSON[name] for name in self.uses.get("member", ()) if name in PERSON)
 
     @property
     def counts_orders(self) -> bool:

@@ -35,6 +35,7 @@ from services.ledger.domain.book import (
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.store.persons import load_persons, save_persons
 from shared.database import AnyConnection
 from shared.events import OrderPaid, OrderRefunded
 from shared.orders import exact
@@ -82,6 +83,7 @@ class Store:
         needs.detailed.update(
             key for key in keys if (due := book.stored_due[key]) is not None and due <= needs.members[key]
         )
+        await load_persons(connection, self._sql, book, keys, needs.persons)
         await self._load_balances(connection, book, keys)
         await self._load_orders(connection, book, needs)
         await self._load_usage(connection, book, needs)
@@ -92,6 +94,7 @@ class Store:
     async def save(self, connection: AnyConnection, book: Book) -> None:
         """Write everything that the batch changed."""
         await self._save_members(connection, book)
+        await save_persons(connection, self._sql, book)
         await self._save_orders(connection, book)
         await self._save_lots(connection, book)
         if len(book.transfers):

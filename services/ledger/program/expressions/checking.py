@@ -13,8 +13,8 @@ refused, so the same facts always give the same answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from services.ledger.program.expressions.grammar import (
     Binary,
@@ -30,14 +30,12 @@ from services.ledger.program.expressions.grammar import (
     Unary,
 )
 from services.ledger.program.expressions.kinds import NUMBER, TEXT, YES_OR_NO, Kind, ListOf, Thing
+from services.ledger.words.conditions import NO_STARS
 
 MOST_LOOKS = 2  # how many times an expression may go over a whole list
 ASKS_EACH: Final = ("exists", "exists_one", "all", "filter")
 OF_TEXTS: Final = ("startsWith", "endsWith", "contains")
 STARS: Final = frozenset({"stars", "rating"})
-NO_STARS: Final = (
-    "the reward may not depend on the stars: that would buy good reviews, which laws on fake reviews forbid"
-)
 
 
 class Checker:
@@ -49,6 +47,17 @@ class Checker:
         self._looks = 0
         self._is_looking = False
         self.uses: dict[str, set[str]] = {}
+        self._by_node: dict[type, Callable[[Any], Kind]] = {
+            Literal: self._literal,
+            Name: self._variable,
+            Field: self._field,
+            Items: self._items,
+            Index: self._index,
+            Unary: self._unary,
+            Binary: self._binary,
+            Choice: self._choice,
+            Call: self._call,
+        }
 
     def check(self, node: Node) -> None:
         """The whole is a yes or no.
@@ -61,30 +70,15 @@ class Checker:
             raise ExpressionFault(f"a rule asks a yes or no, and this is a {kind}", node.at)
 
     def _kind(self, node: Node) -> Kind:
-        match node:
-            case Literal(value=bool()):
-                return YES_OR_NO
-            case Literal(value=int()):
-                return NUMBER
-            case Literal():
-                return TEXT
-            case Name():
-                return self._variable(node)
-            case Field():
-                return self._field(node)
-            case Items():
-                return self._items(node)
-            case Index():
-                return self._index(node)
-            case Unary():
-                wanted = YES_OR_NO if node.sign == "!" else NUMBER
-                return self._wants(node.of, wanted, f"`{node.sign}`")
-            case Binary():
-                return self._binary(node)
-            case Choice():
-                return self._choice(node)
-            case Call():
-                return self._call(node)
+        kind: Kind = self._by_node[type(node)](node)
+        return kind
+
+    def _literal(self, node: Literal) -> Kind:
+        kinds: dict[type, Kind] = {bool: YES_OR_NO, int: NUMBER, str: TEXT}
+        return kinds[type(node.value)]
+
+    def _unary(self, node: Unary) -> Kind:
+        return self._wants(node.of, YES_OR_NO if node.sign == "!" else NUMBER, f"`{node.sign}`")
 
     def _wants(self, node: Node, wanted: Kind, who: str) -> Kind:
         found = self._kind(node)
@@ -184,7 +178,9 @@ class Checker:
     def _has(self, node: Call) -> Kind:
         self._count(node, 1)
         if not isinstance(node.arguments[0], Field):
-            raise ExpressionFault("`has` asks for a field, such as `has(order.channel)`", node.at)
+            raise ExpressionFault(
+                "`has` asks for a field, such as `has(order.channel)`", node.arguments[0].at
+            )
         self._kind(node.arguments[0])
         return YES_OR_NO
 

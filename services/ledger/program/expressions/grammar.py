@@ -245,31 +245,35 @@ class _Parser:
         return self._take()
 
     def _primary(self) -> Node:
-        if self._takes("("):
-            node = self._expression()
-            self._expect(")")
-            return node
         token = self._take()
-        match token.kind:
-            case "number":
-                return Literal(_number(token), token.at)
-            case "text":
-                return Literal(_text(token), token.at)
-            case "name" if token.text in ("true", "false"):
-                return Literal(token.text == "true", token.at)
-            case "name" if self._takes("("):
-                return Call(token.text, None, self._list_until(")"), token.at)
-            case "name" if token.text != "in":
-                return Name(token.text, token.at)
-            case "sign" if token.text == "[":
-                return Items(self._list_until("]"), token.at)
-        raise ExpressionFault(f"something is missing before {token.text!r}", token.at)
+        if token.kind == "name" and token.text not in LEVELS:
+            return self._named(token)
+        if token.kind == "number":
+            return Literal(_number(token), token.at)
+        if token.kind == "text":
+            return Literal(_text(token), token.at)
+        if token.text == "[":
+            return Items(self._list_until("]"), token.at)
+        if token.text != "(":
+            raise ExpressionFault(f"something is missing before {token.text!r}", token.at)
+        node = self._expression()
+        self._expect(")")
+        return node
+
+    def _named(self, token: Token) -> Node:
+        if token.text in ("true", "false"):
+            return Literal(token.text == "true", token.at)
+        if self._takes("("):
+            return Call(token.text, None, self._list_until(")"), token.at)
+        return Name(token.text, token.at)
 
     def _list_until(self, end: str) -> tuple[Node, ...]:
         found: list[Node] = []
         while not self._takes(end):
-            if found:
-                self._expect(",")
+            if found and not self._takes(","):
+                raise ExpressionFault(
+                    f"',' or {end!r} was expected here, not {self._next.text!r}", self._next.at
+                )
             found.append(self._expression())
         return tuple(found)
 
