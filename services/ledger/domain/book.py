@@ -51,14 +51,6 @@ class Member(Row, frozen=True, gc=False):
     next_due: datetime | None = None
     erased_at: datetime | None = None
 
-    def level_at(self, time: datetime) -> Level | None:
-        """The level held at `time`, with what changed at that very moment; None for none."""
-        held = None
-        for level in self.levels:
-            if level.since <= time:
-                held = level
-        return held
-
     def level_before(self, time: datetime) -> Level | None:
         """The level held just before `time`, None for none."""
         held = None

@@ -87,7 +87,7 @@ def celebrate(book: Book, key: MemberKey, occasion: Occasion) -> None:
     """Award what the rules of that moment give, and remember the day."""
     version = book.versions_of(key[0]).at(occasion.at)
     program, member, person = version.rules, book.member(key), book.person(key)
-    level = member.level_at(occasion.at)
+    level = member.level_before(occasion.at)
     facts = Facts(
         trigger=occasion.trigger,
         at=occasion.at.astimezone(program.zone),
