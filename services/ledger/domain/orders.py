@@ -70,7 +70,7 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     nth = (book.order_counts.get(key, "") or 0) + 1
     book.order_counts.put(key, "", nth)
     facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
-    facts = _with_person(facts, program, book, key, event.time)
+    facts = with_person(facts, program, book, key, event.time)
     book.put_purchase(purchase)
     note_purchase(book, key, event.time)
     left = kept_of(purchase, order)
@@ -108,7 +108,7 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
     for award in _awards_of(book, key, purchase.order_id):
         facts = facts_of(program, purchase, order, award.breakdown)
         if award.program_version != purchase.program_version:  # it may ask what the other did not
-            facts = _with_person(facts, program, book, key, purchase.paid_at)
+            facts = with_person(facts, program, book, key, purchase.paid_at)
         frozen = frozen_of(award.breakdown)
         earned = _of_asset(earn(program, facts, frozen), award.asset)
         target = _target(program, facts, frozen, earned.points, earned.asset, left)
@@ -238,7 +238,7 @@ def facts_of(program: LedgerProgram, purchase: Purchase, order: Order, breakdown
     )
 
 
-def _with_person(facts: Facts, program: LedgerProgram, book: Book, key: MemberKey, at: datetime) -> Facts:
+def with_person(facts: Facts, program: LedgerProgram, book: Book, key: MemberKey, at: datetime) -> Facts:
     """The facts with what the rules ask about the person, as it is known now and was at that time."""
     if not program.asks_of_persons:
         return facts

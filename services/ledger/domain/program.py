@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
+from services.ledger.domain.goals import Goal
 from services.ledger.domain.when import When
 from shared.calendar import Period
 from shared.events import OrderLine
@@ -158,6 +159,7 @@ class LedgerProgram:
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
     checkout: Checkout | None = None
+    goals: tuple[Goal, ...] = ()
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
@@ -168,6 +170,10 @@ class LedgerProgram:
         if not self.policies:
             return self.points
         return self.policies.get(asset) or self.policies.get(asset.partition(":")[0], self.points)
+
+    def goal(self, name: str) -> Goal | None:
+        """The goal of this name, None where this version has none."""
+        return next((goal for goal in self.goals if goal.name == name), None)
 
     def rules_for(self, trigger: str) -> tuple[Rule, ...]:
         """The rules of this trigger, in the order of the file."""
@@ -238,7 +244,8 @@ class LedgerProgram:
     @cached_property
     def assets(self) -> tuple[str, ...]:
         """Everything that the rules give."""
-        return tuple(dict.fromkeys(rule.asset for rules in self.rules.values() for rule in rules))
+        given = [rule.asset for rules in self.rules.values() for rule in rules]
+        return tuple(dict.fromkeys([*given, *(goal.asset for goal in self.goals)]))
 
     @cached_property
     def occasions(self) -> tuple[str, ...]:
@@ -257,7 +264,8 @@ class LedgerProgram:
 
     @property
     def _conditions(self) -> Iterator[Condition]:
-        return (each for rules in self.rules.values() for rule in rules for each in rule.conditions)
+        rules = (rule for rules in self.rules.values() for rule in rules)
+        return (each for rule in (*rules, *self.goals) for each in rule.conditions)
 
     @cached_property
     def counts_orders(self) -> bool:

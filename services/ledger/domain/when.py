@@ -31,6 +31,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 Uses = Mapping[str, frozenset[str]]
 """Which fields of which variables expressions name."""
 Getter = Callable[[Any], Any]
+VALUES = frozenset({"items", "shipping"})
 PERSON: Mapping[str, str] = {
     "segments": "segments",
     "days": "days_as_member",
@@ -54,6 +55,16 @@ class When:
     def asks(self) -> frozenset[str]:
         """Which facts about the person it asks for."""
         return frozenset(PERSON[name] for name in self.uses.get("member", ()) if name in PERSON)
+
+    @property
+    def reads_value(self) -> bool:
+        """True where it asks for what is kept of the order, which a refund changes."""
+        return "lines" in self.uses or not VALUES.isdisjoint(self.uses.get("order", ()))
+
+    @property
+    def reads_history(self) -> bool:
+        """True where it asks for the member, or for the how many-th order it is."""
+        return "member" in self.uses or self.counts_orders
 
     @property
     def counts_orders(self) -> bool:

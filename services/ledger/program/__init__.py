@@ -12,6 +12,7 @@ from typing import Any
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.program.assets import asset_waits_of, policies_of
 from services.ledger.program.earning import rules_of
+from services.ledger.program.goals import goals_of
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
 from services.ledger.program.spending import checkout_of
@@ -37,6 +38,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         waits=waits_of(reader, section.pending, ("ledger", "pending")),
         checkout=checkout_of(reader),
         policies=policies_of(reader),
+        goals=goals_of(reader),
         asset_waits=asset_waits_of(reader),
     )
     if reader.faults:

@@ -36,6 +36,8 @@ def rules_of(reader: Reader) -> dict[str, tuple[Rule, ...]]:
             reader.fault((*path, "rule"), f"another rule is called {words.rule!r}; each needs its name")
         names.add(words.rule)
         check_trigger(reader, words.on, (*path, "on"))
+        if words.for_spending is not None:
+            continue  # a goal
         rule = _rule(reader, words, path, looks)
         rules[rule.trigger] = (*rules.get(rule.trigger, ()), rule)
     return rules
@@ -53,8 +55,8 @@ def _rule(reader: Reader, words: EarnRule, path: Path, looks: dict[str, Look]) -
         asset=asset,
         per_minor=per_minor,
         whole_units=words.whole_units,
-        basis=Basis(total=words.basis == "total", tax=words.tax, shipping=words.shipping),
-        conditions=(*_validity(reader, words), *whole),
+        basis=basis_of(words),
+        conditions=(*validity_of(reader, words), *whole),
         line_conditions=lines,
         caps=_caps(reader, words, path),
         priority=words.priority,
@@ -62,8 +64,13 @@ def _rule(reader: Reader, words: EarnRule, path: Path, looks: dict[str, Look]) -
     )
 
 
-def _validity(reader: Reader, words: EarnRule) -> list[Condition]:
-    """A plain end date includes that day."""
+def basis_of(words: EarnRule) -> Basis:
+    """What of an order counts for a rule."""
+    return Basis(total=words.basis == "total", tax=words.tax, shipping=words.shipping)
+
+
+def validity_of(reader: Reader, words: EarnRule) -> list[Condition]:
+    """When a rule is in force. A plain end date includes that day."""
     if words.from_ is None and words.until is None:
         return []
     start = midnight(words.from_, reader.zone) if words.from_ else None

@@ -15,6 +15,8 @@ from shared.program_file import Section
 
 GIVES = ("points", "gives", "credit", "cashback", "times")
 """The words for what a rule gives; it has one of them."""
+NOT_OF_GOALS = ("per", "whole_units", "bonus", "at_most", "beyond", "priority", "stackable")
+"""What a rule with `for_spending` cannot say: it is a bonus of its own, outside the award of any order."""
 Given = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,6})? [a-z][a-z_]{0,30}(:[A-Z]{3})?$")]
 Percent = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,4})? ?%$")]
 
@@ -46,6 +48,11 @@ class EarnRule(Section):
         description="What `times` multiplies; points, if it says nothing.",
         examples=["cashback"],
     )
+    for_spending: str | None = Field(
+        default=None,
+        description="It is given when the spend of a period reaches an amount: once, or for each.",
+        examples=["200.00 EUR per month", "each 100.00 EUR per month"],
+    )
     bonus: bool = False
     whole_units: bool = False
     basis: Annotated[str, StringConstraints(pattern=r"^(items|total)$")] = "items"
@@ -75,6 +82,8 @@ class EarnRule(Section):
             raise ValueError(
                 "`cashback` is a share of what was spent: it is `on: order.paid` and has no `per`"
             )
+        if self.for_spending is not None:
+            self._is_a_goal()
         if self.times is not None and (self.per or self.limit or self.at_most):
             raise ValueError("a multiplier has no `per` and no cap; it only multiplies what base rules give")
         if self.times is not None and not Fraction(self.times) <= 10:
@@ -82,3 +91,12 @@ class EarnRule(Section):
         if self.per is not None and self.on != "order.paid":
             raise ValueError(f"`per` counts lines of an order, and {self.on} has none; give `points` alone")
         return self
+
+    def _is_a_goal(self) -> None:
+        if self.on != "order.paid":
+            raise ValueError("`for_spending` adds up orders: it is `on: order.paid`")
+        if self.times is not None or self.cashback is not None:
+            raise ValueError("for a spend that is reached a rule gives `points`, `gives` or `credit`")
+        more = [name for name in NOT_OF_GOALS if name in self.model_fields_set]
+        if more:
+            raise ValueError(f"`{more[0]}` means nothing where a rule gives something `for_spending`")
