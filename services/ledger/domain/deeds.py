@@ -27,7 +27,6 @@ from shared.events import (
     Grant,
     ReviewPublished,
 )
-from shared.programs import Version
 from shared.rows import replace
 
 ENTRY_REWARD = "entry_reward"
@@ -45,21 +44,12 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
     facts = facts_of(event, program, level=level.name if level else None, verified_purchase=verified_purchase)
     if program.asks_of_persons:
         facts = replace(facts, **person_facts(program, member, book.person(key), event.time))
-    award_facts(book, key, version, facts, award=_award_of(event), cause=event.id, at=event.time)
+    origin = Origin(_award_of(event), event.id, event.time, version.number)
+    award_facts(book, key, program, facts, origin)
 
 
-def award_facts(
-    book: Book,
-    key: MemberKey,
-    version: Version[LedgerProgram],
-    facts: Facts,
-    *,
-    award: str,
-    cause: str,
-    at: datetime,
-) -> None:
-    """What happened earns what the rules give of each asset; each award is called `award` and the asset."""
-    program = version.rules
+def award_facts(book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, origin: Origin) -> None:
+    """What happened earns what the rules give; an award of each asset, called as the origin says and the asset."""
     rules = program.capped.get(facts.trigger, ())
     usages = caps.Usages(book, key, facts)
     for earned in earn(program, facts, caps=usages, explain=True):
@@ -68,10 +58,10 @@ def award_facts(
             book,
             key,
             program,
-            Origin(f"{award}:{earned.asset}", cause, at, version.number),
+            replace(origin, award_id=f"{origin.award_id}:{earned.asset}"),
             earned,
             breakdown=explanation(facts, earned, Frozen(room=earned.room)) | _why(rules, facts, earned),
-            state=state_of(program.wait_for(facts.trigger, earned.asset), at, None, program),
+            state=state_of(program.wait_for(facts.trigger, earned.asset), origin.at, None, program),
         )
 
 

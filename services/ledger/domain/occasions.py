@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
+from services.ledger.domain.awards import Origin
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.deeds import award_facts
 from services.ledger.domain.persons import Celebrated, Person, person_facts
@@ -95,7 +96,8 @@ def celebrate(book: Book, key: MemberKey, occasion: Occasion) -> None:
         subject=occasion.name,
         **person_facts(program, member, person, occasion.at),
     )
-    award_facts(book, key, version, facts, award=occasion.name, cause=occasion.name, at=occasion.at)
+    origin = Origin(occasion.name, occasion.name, occasion.at, version.number)
+    award_facts(book, key, program, facts, origin)
     others = [each for each in person.celebrated if each.trigger != occasion.trigger]
     remembered = (*others, Celebrated(occasion.trigger, occasion.day))
     book.persons.put(key, "", replace(person, celebrated=remembered))

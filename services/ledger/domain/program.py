@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from itertools import chain
 from math import lcm
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -264,8 +265,8 @@ class LedgerProgram:
 
     @property
     def _conditions(self) -> Iterator[Condition]:
-        rules = (rule for rules in self.rules.values() for rule in rules)
-        return (each for rule in (*rules, *self.goals) for each in rule.conditions)
+        of_rules = (each for rules in self.rules.values() for rule in rules for each in rule.conditions)
+        return chain(of_rules, *(goal.conditions for goal in self.goals))
 
     @cached_property
     def counts_orders(self) -> bool:

@@ -105,7 +105,9 @@ def _of_history(words: If) -> list[Condition]:
 
 def _of_time(reader: Reader, words: If, path: Path) -> list[Condition]:
     found: list[Condition] = []
-    hours = reader.read((*path, "hours"), lambda: _hours(words.hours)) if words.hours is not None else None
+    hours: tuple[time, time] | None = None
+    if (text := words.hours) is not None:
+        hours = reader.read((*path, "hours"), lambda: _hours(text))
     if words.weekday is not None:
         unknown = sorted(_set(words.weekday) - set(WEEKDAYS))
         if unknown:

@@ -37,9 +37,9 @@ async def load_persons(
     asked = [(*key, rule) for key in keys for rule in rules.get(key[0], ())]
     if asked:
         for row in await connection.fetch(sql.load_usage_of_rules, *_columns(asked, 3)):
-            *key, rule, bucket, times, points = row
-            usage = Usage(*key, rule, bucket, times, exact(points))
-            book.usage.load((usage.program_id, usage.member_id), (rule, bucket), usage)
+            program_id, member_id, rule, bucket, times, points = row
+            usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
+            book.usage.load((program_id, member_id), (rule, bucket), usage)
 
 
 async def save_persons(connection: AnyConnection, sql: Queries, book: Book) -> None:

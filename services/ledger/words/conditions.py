@@ -61,5 +61,5 @@ class If(Audience):
     text_at_least: Whole | None = Field(default=None, description="Characters after trimming.")
     photo: bool | None = None
     video: bool | None = None
-    stars: Stars = None
-    rating: Stars = None
+    stars: Stars = Field(default=None, exclude=True)
+    rating: Stars = Field(default=None, exclude=True)
