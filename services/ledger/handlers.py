@@ -17,6 +17,7 @@ from services.ledger.domain.deeds import (
     ENTRY_REWARD,
     award_deed,
     pay_grants,
+    referral_name,
     take_back_entry_rewards,
     take_back_grants,
     take_back_review,
@@ -28,6 +29,7 @@ from services.ledger.domain.occasions import schedule_occasions
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.persons import change_segment, remember
 from services.ledger.domain.settling import settle
+from services.ledger.domain.using import come_back_for, follow_statement
 from services.ledger.errors import HoldClosed, UnknownHold
 from shared.events import (
     ActivityRecorded,
@@ -42,6 +44,7 @@ from shared.events import (
     OrderPaid,
     OrderRefunded,
     ReferralApproved,
+    ReferralStarted,
     ReferralVoided,
     ReviewPublished,
     ReviewRemoved,
@@ -84,7 +87,11 @@ def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
 
     A hold that is unknown or closed captures nothing, and the order still counts: it was paid.
     """
+    before = book.purchases.get(key, event.data.order_id)
     award_order(event, book, key)
+    gone = before.paid.coupon_codes if before is not None and before.paid is not None else ()
+    if event.data.coupon_codes or gone:
+        _use_codes(event, book, key, gone)
     follow_goals(book, key, event.data.order_id, cause=event.id, at=event.time)
     if event.data.hold_id is None:
         return
@@ -112,6 +119,7 @@ def take_back_for_refund(event: Event[OrderRefunded], book: Book, key: MemberKey
         refund_of(event.data, order_of(purchase.paid, currency, purchase.removed_lines))
     purchase = replace(purchase, refunds=(*purchase.refunds, event.data))
     book.put_purchase(purchase)
+    come_back_for(book, purchase, cause=event.id, at=event.time)
     follow_refunds(book, key, purchase, cause=event.id, at=event.time)
     follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
@@ -124,6 +132,7 @@ def take_back_for_cancellation(event: Event[OrderCancelled], book: Book, key: Me
     if purchase.cancelled_at is None:
         purchase = replace(purchase, cancelled_at=event.time)
         book.put_purchase(purchase)
+        come_back_for(book, purchase, cause=event.id, at=event.time)
         follow_refunds(book, key, purchase, cause=event.id, at=event.time)
         follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
@@ -212,11 +221,19 @@ def follow_level(event: Event[Any], book: Book, key: MemberKey) -> None:
         take_back_entry_rewards(book, key, data.rewards_taken_back, cause=event.id, at=event.time)
 
 
+@on(ReferralStarted)
+@_settled
+def welcome_friend(event: Event[ReferralStarted], book: Book, key: MemberKey) -> None:
+    """The friend gets the welcome that was promised, once; it is worth nothing without an order."""
+    name = referral_name(event.data)
+    pay_grants(book, key, event.data.rewards, kind="referral", name=name, cause=event.id, at=event.time)
+
+
 @on(ReferralApproved)
 @_settled
 def pay_referral(event: Event[ReferralApproved], book: Book, key: MemberKey) -> None:
     """The ledger pays what the referral promised this side, once."""
-    name = f"referral:{event.data.referral_id}:{event.data.role}"
+    name = referral_name(event.data)
     pay_grants(book, key, event.data.rewards, kind="referral", name=name, cause=event.id, at=event.time)
 
 
@@ -224,7 +241,7 @@ def pay_referral(event: Event[ReferralApproved], book: Book, key: MemberKey) -> 
 @_settled
 def take_back_referral(event: Event[ReferralVoided], book: Book, key: MemberKey) -> None:
     """A referral that was paid and no longer counts gives back what this side got."""
-    name = f"referral:{event.data.referral_id}:{event.data.role}"
+    name = referral_name(event.data)
     take_back_grants(book, key, name, cause=event.id, at=event.time)
 
 
@@ -233,6 +250,13 @@ def take_back_referral(event: Event[ReferralVoided], book: Book, key: MemberKey)
 def forget_member(event: Event[CustomerDeleted], book: Book, key: MemberKey) -> None:
     """Holds are released, what is left expires, and the books stay balanced."""
     erase(book, key, cause=event.id, at=event.time)
+
+
+def _use_codes(event: Event[OrderPaid], book: Book, key: MemberKey, gone: tuple[str, ...]) -> None:
+    """The order uses the codes that its newest statement names."""
+    purchase = _purchase(book, key, event.data.order_id)
+    gone += event.data.coupon_codes
+    follow_statement(book, key, purchase, gone=gone, cause=event.id, at=event.time)
 
 
 def _purchase(book: Book, key: MemberKey, order_id: str) -> Purchase:

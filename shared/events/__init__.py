@@ -66,8 +66,6 @@ from shared.events.loyalty import (
     RewardUsed,
     RewardVoided,
     RulePoints,
-    SegmentEntered,
-    SegmentLeft,
     TierKept,
     TierLowered,
     TierRaised,
@@ -85,6 +83,7 @@ from shared.events.registry import (
     event_type,
     topic_of,
 )
+from shared.events.segments import SegmentEntered, SegmentLeft
 from shared.events.shop import (
     ActivityRecorded,
     Consent,

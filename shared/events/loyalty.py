@@ -60,25 +60,38 @@ class RulePoints:
     points: SignedPoints
 
 
+Names = Annotated[tuple[Id, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grant:
     """A reward that somebody is to get."""
 
     kind: Word
-    """`points`, `coupon`, `gift_card`, `product`, …"""
+    """`points`, `credit`, `coupon` (money or a percentage off), `free_shipping`, `product`, `gift_card`, `ticket`,
+    `donation`, …"""
     asset: Asset | None = None
     points: Points | None = None
     percent: Factor | None = None
     amount: Amount | None = None
     currency: Currency | None = None
+    at_most: Amount | None = None
+    """The most that a percentage takes off, in `currency`."""
+    order_at_least: Amount | None = None
+    """The items after discounts that an order must have, in `currency`."""
     product_id: Id | None = None
+    """The product that is given."""
+    products: Names = ()
+    """The only products that it counts for; none = all."""
+    name: Text | None = None
+    """What a ticket lets in to."""
+    charity: Id | None = None
     code: Id | None = None
     """The coupon, once it exists."""
     valid_until: Timestamp | None = None
 
 
 Grants = Annotated[tuple[Grant, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
-Names = Annotated[tuple[Id, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,26 +322,6 @@ class MembershipBought(MembershipChanged):
 @dataclass(frozen=True, kw_only=True)
 class MembershipLapsed(MembershipChanged):
     """A paid membership ended."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentChanged(OfMember):
-    """A member came into a segment, or is in it no longer: from the event's time on."""
-
-    segment: Id
-    """The name by which rules ask for it."""
-
-
-@event("segment.entered.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class SegmentEntered(SegmentChanged):
-    """A member came into a segment."""
-
-
-@event("segment.left.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class SegmentLeft(SegmentChanged):
-    """A member is in a segment no longer."""
 
 
 @dataclass(frozen=True, kw_only=True)

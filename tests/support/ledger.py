@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from random import Random
+from typing import Any, Self
 
 from services.ledger.domain import holds
 from services.ledger.domain.book import MEMBER_ACCOUNTS, Award, Book, Hold, Lot, Member, MemberKey
@@ -82,13 +83,14 @@ class Desk:
             for number, (since, document) in enumerate(found, 1)
         ]
         self.book = Book({PROGRAM: Versions(tuple(versions))})
+        self.book.shelf.draw_number = Random(7).randrange  # the same codes in every run
         for member in self.members:
             key = (PROGRAM, member)
             self.book.members.load(key, "", Member(*key))
             self.book.stored_due[key] = None
             self.book.detailed.add(key)
 
-    def receives(self, *events: Event[Any]) -> Desk:
+    def receives(self, *events: Event[Any]) -> Self:
         """Handle events that must all be accepted."""
         refused = self.tries(*events)
         assert not refused, refused
@@ -100,7 +102,7 @@ class Desk:
         assert differences(self.book) == []
         return refused
 
-    def reaches(self, moment: datetime) -> Desk:
+    def reaches(self, moment: datetime) -> Self:
         """Let the clock's job do all that is due up to a moment, for everybody."""
         self.now = max(self.now, moment)
         for member in self.members:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain.goals import Part, Reached
+from services.ledger.domain.issued import Shelf
 from services.ledger.domain.persons import Person
 from services.ledger.domain.program import LedgerProgram, occasions_ever
 from shared.cloudevents import derived_id
@@ -205,6 +206,7 @@ class Book:
     transfers: Entries[Transfer] = field(init=False)
     outgoing: Entries[Event[Any]] = field(init=False)
     order_counts: Rows[MemberKey, str, int] = field(init=False)
+    shelf: Shelf = field(init=False)
     goal_parts: Rows[MemberKey, tuple[str, str, str], Part] = field(init=False)
     goals_reached: Rows[MemberKey, tuple[str, str], Reached] = field(init=False)
     persons: Rows[MemberKey, str, Person] = field(init=False)
@@ -220,6 +222,7 @@ class Book:
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)
         self.outgoing = Entries(self.journal)
+        self.shelf = Shelf(self.journal)
 
     def versions_of(self, program_id: str) -> Versions[LedgerProgram]:
         """The versions of a program.

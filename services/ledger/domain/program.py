@@ -16,6 +16,7 @@ from math import lcm
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from services.ledger.domain.catalogue import COMING_BACK, ComingBack, Offer
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
 from services.ledger.domain.goals import Goal
 from services.ledger.domain.when import When
@@ -160,6 +161,10 @@ class LedgerProgram:
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
     checkout: Checkout | None = None
+    catalogue: Mapping[str, Offer] = field(default_factory=dict)
+    coupons: ComingBack = COMING_BACK
+    language: str = "en"
+    """The first of the program's languages: what is said to those of whom no language is known."""
     goals: tuple[Goal, ...] = ()
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
+from random import Random
 from typing import Any
 
 import asyncpg
@@ -38,6 +39,7 @@ from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import goals
 from services.ledger.store.persons import load_persons, save_persons
+from services.ledger.store.rewards import load_shelf, save_shelf
 from shared.database import AnyConnection
 from shared.events import OrderPaid, OrderRefunded
 from shared.orders import exact
@@ -70,16 +72,18 @@ CHANGING_AWARD = (
 class Store:
     """Loads and saves books."""
 
-    def __init__(self, sql: Queries) -> None:
+    def __init__(self, sql: Queries, random: Random) -> None:
         self._sql = sql
+        self._random = random
 
     async def load(
         self, connection: AnyConnection, needs: Needs, programs: Mapping[str, Versions[LedgerProgram]]
     ) -> Book:
         """The book of a batch, its members locked in key order."""
         book = Book(programs)
+        book.shelf.draw_number = self._random.randrange
         if not needs.members:
-            return book
+            return await self._load_shelf(connection, book, needs)
         keys = sorted(needs.members)
         await self._load_members(connection, book, keys)
         needs.detailed.update(
@@ -94,6 +98,13 @@ class Store:
         await self._load_usage(connection, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, sorted(needs.detailed))
+        return await self._load_shelf(connection, book, needs)
+
+    async def _load_shelf(self, connection: AnyConnection, book: Book, needs: Needs) -> Book:
+        async def lock_further(keys: Sequence[MemberKey]) -> None:
+            await self._load_members(connection, book, keys, self._sql.lock_members_at_once)
+
+        await load_shelf(connection, self._sql, book, needs, lock_further)
         return book
 
     async def save(self, connection: AnyConnection, book: Book) -> None:
@@ -103,6 +114,7 @@ class Store:
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
         await self._save_lots(connection, book)
+        await save_shelf(connection, self._sql, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
             await self._save_movements(connection, book.transfers)
@@ -131,10 +143,12 @@ class Store:
         await goals.load(connection, self._sql, book, Needs(striving={(key, purchase.order_id): set()}))
         return list(book.goal_parts.of(key).values())
 
-    async def _load_members(self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]) -> None:
+    async def _load_members(
+        self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey], lock: str | None = None
+    ) -> None:
         columns = _columns(keys, 2)
         await connection.execute(self._sql.insert_members, *columns)
-        for row in await connection.fetch(self._sql.lock_members, *columns):
+        for row in await connection.fetch(lock or self._sql.lock_members, *columns):
             program_id, member_id, joined_at, levels, *moments = row
             key = (program_id, member_id)
             member = Member(program_id, member_id, joined_at, _levels(levels), *moments)

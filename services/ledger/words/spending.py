@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from services.ledger.words.kinds import MoneyText
+from services.ledger.words.rewards import CatalogueReward, Coupons
 from shared.program_file import Section
 
 
@@ -24,3 +25,5 @@ class Spend(Section):
     """How points are spent."""
 
     at_checkout: AtCheckout | None = None
+    rewards: tuple[CatalogueReward, ...] = Field(default=(), max_length=500)
+    coupons: Coupons = Coupons()
