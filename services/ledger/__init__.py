@@ -4,5 +4,5 @@ Owns the book: transfers, lots, balances, holds, and what each order or event ea
 keeps birth month and day, time zone and segments.
 Listens to orders, sign-ups, updates, shares, reviews and activities of the shop; to levels (which multiply what an
 order earns, and whose entry rewards it pays), segments, and referrals (whose rewards it pays).
-Announces points pending, earned, held, released, spent, reversed and expired.
+Announces points pending, earned, held, released, spent, restored, reversed and expired.
 """

@@ -61,6 +61,34 @@ class HoldConflict(ServiceError):
     code = "hold_conflict"
 
 
+class SpendConflict(ServiceError):
+    """A spend or a hold with this id exists, with other content."""
+
+    kind = Kind.CONFLICT
+    code = "spend_conflict"
+
+
+class NoCheckout(ServiceError):
+    """The program does not say what this is worth at a checkout."""
+
+    kind = Kind.CONFLICT
+    code = "no_checkout"
+
+
+class NotWholeBlocks(ServiceError):
+    """Points pay in whole blocks only."""
+
+    kind = Kind.INVALID
+    code = "not_whole_blocks"
+
+
+class NotUsable(ServiceError):
+    """The program does not let this order use so many points."""
+
+    kind = Kind.CONFLICT
+    code = "not_usable"
+
+
 class UnknownReward(ServiceError):
     """There is no reward with this name or id."""
 

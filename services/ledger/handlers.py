@@ -8,11 +8,11 @@ settled beyond its time: it is booked as of its time, but undoes no spend, hold 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar
 
-from services.ledger.domain.book import Book, Level, MemberKey, Purchase
+from services.ledger.domain.book import Book, Level, MemberKey, Purchase, RefundAt
+from services.ledger.domain.checkout import capture_for_order
 from services.ledger.domain.deeds import (
     ENTRY_REWARD,
     award_deed,
@@ -24,13 +24,11 @@ from services.ledger.domain.deeds import (
 )
 from services.ledger.domain.erasure import erase
 from services.ledger.domain.goal_awards import follow_goals
-from services.ledger.domain.holds import capture
 from services.ledger.domain.occasions import schedule_occasions
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.persons import change_segment, remember
 from services.ledger.domain.settling import settle
 from services.ledger.domain.using import come_back_for, follow_statement
-from services.ledger.errors import HoldClosed, UnknownHold
 from shared.events import (
     ActivityRecorded,
     ContentShared,
@@ -83,28 +81,14 @@ def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
 @on(OrderPaid)
 @_settled
 def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
-    """A paid order earns, unless a refund that overtook it already took everything back; it captures its hold.
-
-    A hold that is unknown or closed captures nothing, and the order still counts: it was paid.
-    """
+    """A paid order earns, unless a refund that overtook it already took everything back; it captures what paid it."""
     before = book.purchases.get(key, event.data.order_id)
     award_order(event, book, key)
+    capture_for_order(event, book, key)
     gone = before.paid.coupon_codes if before is not None and before.paid is not None else ()
     if event.data.coupon_codes or gone:
         _use_codes(event, book, key, gone)
     follow_goals(book, key, event.data.order_id, cause=event.id, at=event.time)
-    if event.data.hold_id is None:
-        return
-    with suppress(UnknownHold, HoldClosed):
-        capture(
-            book,
-            key,
-            event.data.hold_id,
-            points=None,
-            cause=event.id,
-            at=event.time,
-            order_id=event.data.order_id,
-        )
 
 
 @on(OrderRefunded)
@@ -112,12 +96,12 @@ def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
 def take_back_for_refund(event: Event[OrderRefunded], book: Book, key: MemberKey) -> None:
     """The order holds what the customer keeps of it; a refund that overtook its order waits on its row."""
     purchase = _purchase(book, key, event.data.order_id)
-    if any(known.refund_id == event.data.refund_id for known in purchase.refunds):
+    if any(known.said.refund_id == event.data.refund_id for known in purchase.refunds):
         return
     if purchase.paid is not None:
         currency = book.versions_of(key[0]).at(event.time).rules.currency
         refund_of(event.data, order_of(purchase.paid, currency, purchase.removed_lines))
-    purchase = replace(purchase, refunds=(*purchase.refunds, event.data))
+    purchase = replace(purchase, refunds=(*purchase.refunds, RefundAt(event.time, event.data)))
     book.put_purchase(purchase)
     come_back_for(book, purchase, cause=event.id, at=event.time)
     follow_refunds(book, key, purchase, cause=event.id, at=event.time)

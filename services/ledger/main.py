@@ -53,6 +53,7 @@ SERVICE = Service(
         PointsHeld,
         PointsReleased,
         PointsSpent,
+        PointsRestored,
         PointsReversed,
         PointsExpired,
         PointsRestored,

@@ -153,6 +153,8 @@ class PointsSpent(PointsMoved):
 
     hold_id: Id | None = None
     reward_id: Id | None = None
+    order_spent: Points | None = None
+    """What the order is paid with after it: spent less restored."""
 
 
 @event("points.restored.v1", topic="loyalty.points")
@@ -160,7 +162,10 @@ class PointsSpent(PointsMoved):
 class PointsRestored(PointsMoved):
     """Spent points came back, after a refund or a voided reward."""
 
+    hold_id: Id | None = None
     reward_id: Id | None = None
+    order_spent: Points | None = None
+    """What the order is paid with after it: spent less restored."""
 
 
 @event("points.reversed.v1", topic="loyalty.points")

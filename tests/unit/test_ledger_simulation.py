@@ -154,9 +154,17 @@ def test_orders_after_the_closing_day_and_in_other_currencies_are_told(tmp_path:
     found = figures_of(a_trial(CLUB), history, "2026-01-31")
     assert found.revenue_minor == 2000
     told = sentences_of(a_report(history, found))
-    assert "1 orders for 30.00 CHF earn by the rules for CHF, and are not in the revenue." in told
-    assert "1 orders after 31 Jan 2026 are left out." in told
+    assert "1 order for 30.00 CHF: earning by the rules for CHF, and not in the revenue." in told
+    assert "1 order after 31 Jan 2026: left out." in told
     assert "Columns that nobody reads: note." in told
+
+
+def test_a_program_that_gives_nothing_and_a_file_of_guests_are_told_too(tmp_path: Path) -> None:
+    history = a_history(tmp_path, "customer_id,date,total\n,2026-01-10,20.00")
+    report = a_report(history, figures_of(a_trial(a_document()), history, "2026-01-31"))
+    assert "1 order of guests: in the revenue, and earning nothing." in sentences_of(report)
+    assert report.figures[0].members.members == 0
+    assert "What members are owed" in page.html_of(report)
 
 
 def test_the_spread_over_members_is_as_worked_by_hand() -> None:

@@ -95,6 +95,13 @@ class Transfer(Row, frozen=True, gc=False):
     held: int
 
 
+class RefundAt(Row, frozen=True, gc=False):
+    """A refund as the shop told it, and when it was: refund policies are those of its time."""
+
+    at: datetime
+    said: OrderRefunded
+
+
 class Purchase(Row, frozen=True, gc=False):
     """What is known of an order. `paid` is None while a refund or a fulfilment waits for the order itself."""
 
@@ -107,7 +114,7 @@ class Purchase(Row, frozen=True, gc=False):
     stated_at: datetime | None = None
     fulfilled_at: datetime | None = None
     cancelled_at: datetime | None = None
-    refunds: tuple[OrderRefunded, ...] = ()
+    refunds: tuple[RefundAt, ...] = ()
     removed_lines: tuple[str, ...] = ()
 
 
@@ -164,7 +171,11 @@ class Draw(Row, frozen=True, gc=False):
 
 
 class Hold(Row, frozen=True, gc=False):
-    """Points set aside for a checkout, with the lots they were drawn from, in the order of drawing."""
+    """Points set aside for a checkout, with the lots they were drawn from, in the order of drawing.
+
+    The first `captured` of them were spent, and the last `returned` of these came back. `borne` of what came back
+    should have been spent again and was not: the program bears it.
+    """
 
     program_id: str
     member_id: str
@@ -177,6 +188,13 @@ class Hold(Row, frozen=True, gc=False):
     draws: tuple[Draw, ...]
     captured: int = 0
     order_id: str | None = None
+    returned: int = 0
+    borne: int = 0
+
+    @property
+    def spent(self) -> int:
+        """What of it is spent now, as far as the order is concerned."""
+        return self.captured - self.returned + self.borne
 
 
 class Usage(Row, frozen=True, gc=False):

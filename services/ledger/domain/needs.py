@@ -51,9 +51,10 @@ class Needs:
     """Keys of rows, by kind.
 
     `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
-    their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels, `persons`
-    what is known of the person (which a program with rules about persons asks of everybody).
-    `stated` are orders that an `order.paid` states: one that was stated before is edited, and may give points back.
+    their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels,
+    `persons` what is known of the person (which a program with rules about persons asks of everybody).
+    `stated` are orders that an `order.paid` states: one that was heard of before is edited or was refunded already,
+    and may give points back. `holds` are named; the open ones of a detailed member, and those of `orders`, come anyway.
     """
 
     members: dict[MemberKey, datetime] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Needs:
     stated: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
+    holds: set[tuple[MemberKey, str]] = field(default_factory=set)
     shelf: ShelfNeeds = field(default_factory=ShelfNeeds)
     striving: dict[tuple[MemberKey, str], set[datetime]] = field(default_factory=dict)
     """Orders of programs with goals, each with the times at which it is stated: all of their periods are needed."""
@@ -116,8 +118,8 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
             _add_caps(needs, key, program, Facts(trigger=PAID, at=event.time.astimezone(program.zone)))
             if program.counts_orders:
                 needs.counted.add(key)
-            if data.hold_id is not None:
-                needs.detailed.add(key)
+            if data.hold_id is not None or data.paid_with:
+                _add_payment(needs, key, data)
             if data.coupon_codes:
                 needs.shelf.add_codes(key, data.order_id, data.coupon_codes)
         case OrderRefunded() | OrderCancelled() | OrderFulfilled():
@@ -134,6 +136,14 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
             _add_grants(needs, key, f"entry:{data.ladder}:{data.level}:{event.id}", data.rewards)
         case _:
             _add_deed(needs, event, key, program)
+
+
+def _add_payment(needs: Needs, key: MemberKey, data: OrderPaid) -> None:
+    """What paid for an order may be held."""
+    if data.hold_id is not None:
+        needs.holds.add((key, data.hold_id))
+    if data.hold_id is not None or any(part.kind != "gift_card" for part in data.paid_with):
+        needs.detailed.add(key)
 
 
 def _add_taking_back(needs: Needs, key: MemberKey, data: Any) -> None:

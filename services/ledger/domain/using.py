@@ -27,7 +27,7 @@ from services.ledger.domain.issued import (
     Issued,
     canonical,
 )
-from services.ledger.domain.orders import kept_of
+from services.ledger.domain.keeping import kept_of
 from services.ledger.errors import CouponRefused, UnknownCoupon
 from shared.calendar import due_in_days
 from shared.orders import order_of

@@ -19,6 +19,11 @@ def whole(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, thing: str) -> str:
+    """`1 order`, `6,919 orders`."""
+    return f"{whole(number)} {thing}{'' if number == 1 else 's'}"
+
+
 def amount(asset: str, number: int) -> str:
     """So much of an asset: `357,294` points, `5.00 EUR` of store credit."""
     return money(number, asset.removeprefix(CREDIT)) if asset.startswith(CREDIT) else whole(number)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from services.ledger.simulation.figures import Figures, Month, RuleFigures, Totals, merged
-from services.ledger.simulation.numbers import UNKNOWN, day, money, noun, whole
+from services.ledger.simulation.numbers import UNKNOWN, counted, day, money, noun
 from services.ledger.simulation.orders import History
 from services.ledger.simulation.trial import CREDIT, Assumptions
 
@@ -68,7 +68,7 @@ class Report:
         one = self.figures[0]
         revenue = money(one.revenue_minor, one.trial.rules.currency)
         return (
-            f"{whole(one.orders)} orders of {whole(one.customers)} customers, {day(one.first_day)} to "
+            f"{counted(one.orders, 'order')} of {counted(one.customers, 'customer')}, {day(one.first_day)} to "
             f"{day(one.last_day)}, for {revenue} ({self.source})"
         )
 

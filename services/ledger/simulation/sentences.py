@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from services.ledger.domain.book import POINTS
 from services.ledger.simulation.figures import Figures
-from services.ledger.simulation.numbers import day, money, noun, percent, whole
+from services.ledger.simulation.numbers import counted, day, money, noun, percent
 from services.ledger.simulation.report import Report, worth_of
 
 TRIED = frozenset({"order.paid", "customer.signed_up"})
@@ -67,7 +67,7 @@ def _behaviour(report: Report) -> Iterator[str]:
     if assumed.sign_ups:
         yield "Each customer signs up just before the first order in the file."
     if any(figures.trial.waits_for_fulfilment for figures in report.figures):
-        yield f"Orders are handed over {assumed.fulfilled_after.days} days after they were paid."
+        yield f"Orders are handed over {counted(assumed.fulfilled_after.days, 'day')} after they were paid."
 
 
 def _orders(report: Report) -> Iterator[str]:
@@ -75,15 +75,15 @@ def _orders(report: Report) -> Iterator[str]:
     if not report.history.has_times:
         yield "The file says no times of day: each order counts as paid at noon."
     if one.guest_orders:
-        yield f"{whole(one.guest_orders)} orders are of guests: they bring revenue and earn nothing."
+        yield f"{counted(one.guest_orders, 'order')} of guests: in the revenue, and earning nothing."
     for currency, (count, minor) in sorted(one.other_revenue.items()):
         yield (
-            f"{whole(count)} orders for {money(minor, currency)} earn by the rules for {currency}, and are not in the "
-            "revenue."
+            f"{counted(count, 'order')} for {money(minor, currency)}: earning by the rules for {currency}, and not in "
+            "the revenue."
         )
     later = len(report.history.orders) - one.orders
     if later:
-        yield f"{whole(later)} orders after {day(one.closing_day)} are left out."
+        yield f"{counted(later, 'order')} after {day(one.closing_day)}: left out."
     if report.history.unread:
         yield f"Columns that nobody reads: {', '.join(report.history.unread)}."
 
