@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain import caps
+from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
 from services.ledger.domain.book import POINTS, Award, Book, MemberKey
 from services.ledger.domain.conditions import Facts
@@ -55,7 +56,7 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
 def award_facts(book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, origin: Origin) -> None:
     """What happened earns what the rules give; an award of each asset, called as the origin says and the asset."""
     rules = program.capped.get(facts.trigger, ())
-    usages = caps.Usages(book, key, facts)
+    usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, caps=usages, explain=True):
         usages.count(earned)
         grant(
@@ -64,7 +65,8 @@ def award_facts(book: Book, key: MemberKey, program: LedgerProgram, facts: Facts
             program,
             replace(origin, award_id=f"{origin.award_id}:{earned.asset}"),
             earned,
-            breakdown=explanation(facts, earned, Frozen(room=earned.room)) | _why(rules, facts, earned),
+            breakdown=explanation(facts, earned, Frozen(room=earned.room), usages.cuts)
+            | _why(rules, facts, earned),
             state=state_of(program.wait_for(facts.trigger, earned.asset), origin.at, None, program),
         )
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from services.ledger.domain.awards import Origin
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.deeds import award_facts
+from services.ledger.domain.leasing import wanted_on
 from services.ledger.domain.persons import Celebrated, Person, person_facts
 from services.ledger.domain.program import OCCASIONS, LedgerProgram
 from shared.calendar import anniversary, day_of, midnight
@@ -29,6 +30,7 @@ from shared.rows import Row, replace
 
 if TYPE_CHECKING:
     from services.ledger.domain.book import Book, MemberKey
+    from services.ledger.domain.budgets import BudgetKey
 
 BIRTHDAY, SIGN_UP, FIRST_PURCHASE = OCCASIONS
 FEWEST_DAYS = 300  # between two of a kind
@@ -66,6 +68,16 @@ def occasions_of(book: Book, key: MemberKey) -> Iterator[Occasion]:
         found = _next(trigger, month_and_day, since, person, versions)
         if found is not None:
             yield found
+
+
+def budgets_wanted(book: Book, key: MemberKey, until: datetime) -> Iterator[tuple[BudgetKey, int]]:
+    """The budgets that the member's next occasions take from, as far as they come until then."""
+    for occasion in occasions_of(book, key):
+        if occasion.at <= until:
+            program = book.versions_of(key[0]).at(occasion.at).rules
+            if program.has_budgets:
+                day = day_of(occasion.at, program.zone)
+                yield from wanted_on(day, key[0], program, occasion.trigger)
 
 
 def schedule_occasions(book: Book, key: MemberKey) -> None:

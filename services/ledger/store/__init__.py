@@ -38,7 +38,7 @@ from services.ledger.domain.goals import Part
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
-from services.ledger.store import goals
+from services.ledger.store import budgets, goals
 from services.ledger.store.persons import load_persons, save_persons
 from services.ledger.store.rewards import load_shelf, save_shelf
 from shared.database import AnyConnection
@@ -93,6 +93,7 @@ class Store:
         """
         book = Book(programs)
         book.shelf.draw_number = self._random.randrange
+        book.leases = True
         if not needs.members:
             return await self._load_shelf(connection, book, needs)
         keys = sorted(needs.members)
@@ -100,7 +101,7 @@ class Store:
         needs.detailed.update(
             key for key in keys if (due := book.stored_due[key]) is not None and due <= needs.members[key]
         )
-        await load_persons(connection, self._sql, book, keys, needs.persons)
+        await load_persons(connection, self._sql, book, keys, needs)
         await self._load_balances(connection, book, keys)
         await self._load_orders(connection, book, needs)
         if needs.striving:
@@ -109,7 +110,11 @@ class Store:
         await self._load_usage(connection, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, needs)
-        return await self._load_shelf(connection, book, needs) if locking else book
+        if locking:
+            await self._load_shelf(connection, book, needs)
+        if needs.budgets:  # locked last, and for no longer than the others
+            await budgets.load(connection, self._sql, book, needs.budgets, programs, locking=locking)
+        return book
 
     async def _load_shelf(self, connection: AnyConnection, book: Book, needs: Needs) -> Book:
         async def lock_further(keys: Sequence[MemberKey]) -> None:
@@ -124,6 +129,7 @@ class Store:
         await save_persons(connection, self._sql, book)
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
+        await budgets.save(connection, self._sql, book)
         await self._save_lots(connection, book)
         await save_shelf(connection, self._sql, book)
         if len(book.transfers):

@@ -12,6 +12,9 @@ from datetime import date, datetime
 from typing import Any
 
 from services.ledger.domain.book import Book, MemberKey, Usage
+from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.needs import Needs
+from services.ledger.domain.occasions import budgets_wanted
 from services.ledger.domain.persons import Celebrated, Person, SegmentChange
 from services.ledger.domain.program import LedgerProgram
 from shared.database import AnyConnection
@@ -23,11 +26,14 @@ Row = tuple[Any, ...]
 
 
 async def load_persons(
-    connection: AnyConnection, sql: Queries, book: Book, members: Sequence[MemberKey], told: set[MemberKey]
+    connection: AnyConnection, sql: Queries, book: Book, members: Sequence[MemberKey], needs: Needs
 ) -> None:
-    """Bring in the persons that the batch may ask about; the rows of their members are locked."""
+    """Bring in the persons that the batch may ask about; the rows of their members are locked.
+
+    What the calendar earns is known only then: the usage and the budgets that it needs are added to the needs.
+    """
     asking = {program_id for program_id, versions in book.programs.items() if _asks(versions)}
-    keys = [key for key in members if key in told or key[0] in asking]
+    keys = [key for key in members if key in needs.persons or key[0] in asking]
     if not keys:
         return
     for row in await connection.fetch(sql.load_persons, *_columns(keys, 2)):
@@ -40,6 +46,10 @@ async def load_persons(
             program_id, member_id, rule, bucket, times, points = row
             usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
             book.usage.load((program_id, member_id), (rule, bucket), usage)
+    for key in keys:
+        if key in needs.detailed:
+            for budget, points in budgets_wanted(book, key, needs.members[key]):
+                needs.budgets[budget] = needs.budgets.get(budget, 0) + points
 
 
 async def save_persons(connection: AnyConnection, sql: Queries, book: Book) -> None:
@@ -65,15 +75,15 @@ def _asks(versions: Versions[LedgerProgram]) -> bool:
 
 
 def _capped_occasions(versions: Versions[LedgerProgram]) -> list[str]:
-    """The rules with a cap that the calendar asks, of any version."""
-    return sorted(
-        {
-            rule.name
-            for version in versions.all
-            for trigger in version.rules.occasions
-            for rule in version.rules.capped.get(trigger, ())
-        }
-    )
+    """The rules with a cap that the calendar asks, of any version; `PROGRAM` where the program itself has caps."""
+    programs = [version.rules for version in versions.all if version.rules.occasions]
+    rules = {
+        rule.name
+        for program in programs
+        for trigger in program.occasions
+        for rule in program.capped.get(trigger, ())
+    }
+    return sorted(rules | {PROGRAM for program in programs if program.caps})
 
 
 def _person(row: Any) -> Person:
