@@ -7,6 +7,7 @@ from services.ledger import api, jobs, program, verify
 from services.ledger.actions import Actions
 from services.ledger.handlers import on
 from services.ledger.settings import Settings
+from services.ledger.showcase import Showcase
 from services.ledger.simulation.command import simulate
 from services.ledger.store import Store
 from services.ledger.views import Reading
@@ -33,11 +34,16 @@ def build(ports: Ports) -> Doors:
     """The ledger's doors on these ports."""
     programs = Programs(ports.machinery, program.parse)
     store = Store(ports.sql, ports.random)
-    actions = Actions(ports.sql, ports.machinery, store, programs)
+    actions = Actions(ports.sql, ports.machinery, store, programs, ports.random)
     return Doors(
         handle=actions.handle,
         jobs=jobs.jobs_of(ports, actions),
-        state={"actions": actions, "reading": Reading(ports.sql, store, programs), "programs": programs},
+        state={
+            "actions": actions,
+            "reading": Reading(ports.sql, store, programs),
+            "showcase": Showcase(actions),
+            "programs": programs,
+        },
     )
 
 

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from random import Random
 from typing import Any
 
 from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.needs import Needs, needs_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.settling import settle
@@ -37,6 +39,7 @@ class Actions:
     machinery: Queries
     store: Store
     programs: Programs[LedgerProgram]
+    random: Random
 
     async def handle(self, connection: AnyConnection, events: Sequence[Event[Any]], now: datetime) -> Outcome:
         """Events from Kafka, many members at once; `now` is not looked at: an event is handled by its own time."""
@@ -61,7 +64,7 @@ class Actions:
             book = await self.store.load(connection, needs, programs)
             for key in keys:
                 settle(book, key, now)
-            await self._finish(connection, book)
+            await self.finish(connection, book)
         return len(keys)
 
     @asynccontextmanager
@@ -73,21 +76,23 @@ class Actions:
         *,
         orders: Iterable[str] = (),
         holds: Iterable[str] = (),
+        shelf: ShelfNeeds | None = None,
     ) -> AsyncIterator[Book]:
         """The book of one member, settled up to now; saved with its announcements when the block ends.
 
-        `orders` and `holds` name what else than the member's open awards, lots and holds it touches.
+        `orders`, `holds` and `shelf` name what else than the member's open awards, lots, holds and rewards it touches.
         """
         needs = Needs(
             members={key: now},
             detailed={key},
             orders={(key, order_id) for order_id in orders},
             holds={(key, hold_id) for hold_id in holds},
+            shelf=shelf or ShelfNeeds(),
         )
         book = await self._book_of(connection, key, needs)
         settle(book, key, now)
         yield book
-        await self._finish(connection, book)
+        await self.finish(connection, book)
 
     async def look(self, connection: AnyConnection, key: MemberKey, now: datetime) -> Book:
         """The book of one member as it is now, settled in memory; nothing is locked or written."""
@@ -113,7 +118,8 @@ class Actions:
             raise MemberErased(f"member {key[1]!r} asked to be forgotten")
         return book
 
-    async def _finish(self, connection: AnyConnection, book: Book) -> None:
+    async def finish(self, connection: AnyConnection, book: Book) -> None:
+        """Write the book and what is to be announced."""
         await self.store.save(connection, book)
         await outbox.write_bundle(
             connection, self.machinery, [outbox.message_of(event) for event in book.outgoing]

@@ -190,8 +190,7 @@ class Store:
     async def _load_orders(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
         awards = set(needs.awards)
         if needs.orders:
-            keys = sorted((*key, order_id) for key, order_id in needs.orders)
-            for row in await connection.fetch(self._sql.load_purchases, *_columns(keys, 3)):
+            for row in await connection.fetch(self._sql.load_purchases, *_columns_of_ids(needs.orders)):
                 key = _load_purchase(book, row)
                 if (key, row["order_id"]) in needs.stated:
                     needs.detailed.add(key)  # an edit, or refunds that overtook the order, may move points
@@ -215,16 +214,15 @@ class Store:
     async def _load_awards(
         self, connection: AnyConnection, book: Book, awards: Iterable[tuple[MemberKey, str]]
     ) -> None:
-        keys = sorted((*key, award_id) for key, award_id in awards)
-        if keys:
-            for row in await connection.fetch(self._sql.load_awards, *_columns(keys, 3)):
+        found = set(awards)
+        if found:
+            for row in await connection.fetch(self._sql.load_awards, *_columns_of_ids(found)):
                 _load_award(book, row)
 
     async def _load_usage(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
         if not needs.usage:
             return
-        keys = sorted((*key, rule, bucket) for key, rule, bucket in needs.usage)
-        for row in await connection.fetch(self._sql.load_usage, *_columns(keys, 4)):
+        for row in await connection.fetch(self._sql.load_usage, *_columns_of_ids(needs.usage)):
             program_id, member_id, rule, bucket, times, points = row
             usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
             book.usage.load((program_id, member_id), (rule, bucket), usage)
@@ -341,6 +339,12 @@ async def _copy(
 def _columns(rows: Iterable[Iterable[Any]], width: int) -> list[tuple[Any, ...]]:
     """Rows turned into one array per column, as `unnest` wants them."""
     return list(zip(*rows, strict=True)) or [()] * width
+
+
+def _columns_of_ids(ids: Iterable[tuple[MemberKey, *tuple[str, ...]]]) -> list[Sequence[str]]:
+    """What is named by a member and further ids, in order, as one array per column; there must be some."""
+    members, *further = zip(*sorted(ids), strict=True)
+    return [*zip(*members, strict=True), *further]
 
 
 def _load_purchase(book: Book, row: Row) -> MemberKey:
