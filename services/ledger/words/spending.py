@@ -31,8 +31,10 @@ class CheckoutTerms(Section):
 class AtCheckout(CheckoutTerms):
     """Points as money at checkout, in whole blocks."""
 
-    points: Annotated[int, Field(ge=1)]
-    are_worth: MoneyText
+    points: Annotated[int, Field(ge=1)] = Field(
+        description="The points of one block; they are used in whole blocks.", examples=[100]
+    )
+    are_worth: MoneyText = Field(description="What one block is worth.", examples=["1.00 EUR"])
 
 
 class AlsoAtCheckout(CheckoutTerms):
