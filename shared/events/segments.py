@@ -6,15 +6,12 @@ whoever reads them knows who was in it at any time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from shared.events.fields import Id
 from shared.events.loyalty import OfMember
 from shared.events.registry import event
 
 
-@dataclass(frozen=True, kw_only=True)
-class SegmentChanged(OfMember):
+class SegmentChanged(OfMember, frozen=True, kw_only=True):
     """A member came into a segment, or is in it no longer: from the event's time on."""
 
     segment: Id
@@ -22,12 +19,10 @@ class SegmentChanged(OfMember):
 
 
 @event("segment.entered.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class SegmentEntered(SegmentChanged):
+class SegmentEntered(SegmentChanged, frozen=True, kw_only=True):
     """A member came into a segment."""
 
 
 @event("segment.left.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class SegmentLeft(SegmentChanged):
+class SegmentLeft(SegmentChanged, frozen=True, kw_only=True):
     """A member is in a segment no longer."""

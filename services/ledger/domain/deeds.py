@@ -212,14 +212,7 @@ def facts_of(
 def _data(data: Any, program: LedgerProgram) -> Any:
     """What the event says; an amount without a currency is in the program's."""
     if isinstance(data, ActivityRecorded) and data.currency is None:
-        return ActivityRecorded(
-            customer_id=data.customer_id,
-            activity=data.activity,
-            subject=data.subject,
-            amount=data.amount,
-            currency=program.currency,
-            url=data.url,
-        )
+        return replace(data, currency=program.currency)
     return data
 
 
