@@ -6,21 +6,28 @@ its rules alone (`prepared`) is reckoned once and kept with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from itertools import chain
 from math import lcm
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.catalogue import Offer
+from services.ledger.domain.conditions import Condition
 from services.ledger.domain.goals import Goal
 from services.ledger.domain.prepared import Prepared
 from services.ledger.domain.rules import Cap, Rule
 from services.ledger.domain.spending import Checkout, Spending
+from services.ledger.domain.when import When
 from shared.calendar import Period
 from shared.money import Rounding
+from shared.programs import Versions
+
+OCCASIONS = ("birthday", "signup_anniversary", "first_purchase_anniversary")
+"""What a rule's `on` may name that no event brings: the calendar does."""
 
 
 class After(Enum):
@@ -175,14 +182,35 @@ class LedgerProgram:
         return tuple(dict.fromkeys([*given, *(goal.asset for goal in self.goals)]))
 
     @cached_property
+    def occasions(self) -> tuple[str, ...]:
+        """The occasions of the calendar that it rewards."""
+        return tuple(trigger for trigger in OCCASIONS if self.rules.get(trigger))
+
+    @cached_property
+    def asks_of_persons(self) -> frozenset[str]:
+        """Which facts about the person its rules ask for, beside the level."""
+        return frozenset().union(*[getattr(condition, "asks", ()) for condition in self._conditions])
+
+    @cached_property
+    def looks_at_data(self) -> bool:
+        """True where a `when` expression asks for more of an event than the other conditions do."""
+        return any(isinstance(condition, When) for condition in self._conditions)
+
+    @property
+    def _conditions(self) -> Iterator[Condition]:
+        of_rules = (each for rules in self.rules.values() for rule in rules for each in rule.conditions)
+        return chain(of_rules, *(goal.conditions for goal in self.goals))
+
+    @cached_property
     def counts_orders(self) -> bool:
         """True where a rule asks for the how many-th order it is."""
-        return any(
-            condition.counts_orders
-            for rules in self.rules.values()
-            for rule in rules
-            for condition in rule.conditions
-        ) or any(condition.counts_orders for goal in self.goals for condition in goal.conditions)
+        return any(condition.counts_orders for condition in self._conditions)
+
+
+def occasions_ever(versions: Versions[LedgerProgram]) -> tuple[str, ...]:
+    """The occasions of the calendar that any of these versions rewards."""
+    ever = {trigger for version in versions.all for trigger in version.rules.occasions}
+    return tuple(trigger for trigger in OCCASIONS if trigger in ever)
 
 
 IMMEDIATE = Wait()
