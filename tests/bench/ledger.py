@@ -40,7 +40,6 @@ ASKED = {
     "worker_per_one_by_one": (25.0, "at least"),
     "duplicates_per_worker": (4.0, "at least"),
     "hot_member_per_worker": (0.8, "at least"),
-    "spend_per_noop": (0.5, "at least"),
     "large_book_ratio": (1.3, "at most"),
 }
 
@@ -57,8 +56,6 @@ async def run(stack: EmbeddedStack, options: argparse.Namespace) -> dict[str, An
         result |= await worker_figures(bench, options, bare)
     if "cost" in parts:
         result |= await cost_figures(bench)
-    if "spending" in parts:
-        result |= await spending.compare(bench)
     if "books" in parts:
         result["books"] = await books.compare(bench, options.members)
         result["large_book_ratio"] = result["books"]["large_book_ratio"]
@@ -120,9 +117,6 @@ def show(result: dict[str, Any]) -> None:
         table.add_column(column, justify="left" if column == "figure" else "right")
     if "worker_events_per_s" in result:
         _worker_rows(table, result)
-    if "spends_per_s" in result:
-        table.add_row("a POST that does nothing", f"{result['noop_posts_per_s']:,}", "", "")
-        _row(table, result, "spend endpoint", "spends_per_s", "spend_per_noop")
     Console().print(table)
     if "cpu_seconds_per_million" in result:
         _show_cost(result)
