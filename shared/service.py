@@ -80,6 +80,8 @@ class Service:
     """The JSON Schema of that part, for editors."""
     public_routers: Sequence[APIRouter] = ()
     """Addresses that members' browsers open, without a token."""
+    commands: Sequence[Callable[..., None]] = ()
+    """What its command line has beside the commands of all services, each a function as typer reads it."""
 
     @property
     def topics(self) -> list[str]:

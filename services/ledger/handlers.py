@@ -22,6 +22,7 @@ from services.ledger.domain.deeds import (
     take_back_review,
 )
 from services.ledger.domain.erasure import erase
+from services.ledger.domain.goal_awards import follow_goals
 from services.ledger.domain.holds import capture
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.settling import settle
@@ -79,6 +80,7 @@ def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     A hold that is unknown or closed captures nothing, and the order still counts: it was paid.
     """
     award_order(event, book, key)
+    follow_goals(book, key, event.data.order_id, cause=event.id, at=event.time)
     if event.data.hold_id is None:
         return
     with suppress(UnknownHold, HoldClosed):
@@ -106,6 +108,7 @@ def take_back_for_refund(event: Event[OrderRefunded], book: Book, key: MemberKey
     purchase = replace(purchase, refunds=(*purchase.refunds, event.data))
     book.put_purchase(purchase)
     follow_refunds(book, key, purchase, cause=event.id, at=event.time)
+    follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
 
 @on(OrderCancelled)
@@ -117,6 +120,7 @@ def take_back_for_cancellation(event: Event[OrderCancelled], book: Book, key: Me
         purchase = replace(purchase, cancelled_at=event.time)
         book.put_purchase(purchase)
         follow_refunds(book, key, purchase, cause=event.id, at=event.time)
+        follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
 
 @on(OrderFulfilled)
@@ -129,6 +133,7 @@ def start_waiting(event: Event[OrderFulfilled], book: Book, key: MemberKey) -> N
         book.put_purchase(purchase)
         if purchase.paid is not None:
             fulfil(book, key, purchase, cause=event.id, at=event.time)
+            follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
 
 @on(CustomerSignedUp)

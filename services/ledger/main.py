@@ -7,6 +7,7 @@ from services.ledger import api, jobs, program, verify
 from services.ledger.actions import Actions
 from services.ledger.handlers import on
 from services.ledger.settings import Settings
+from services.ledger.simulation.command import simulate
 from services.ledger.store import Store
 from services.ledger.views import Reading
 from shared.events import (
@@ -54,4 +55,5 @@ SERVICE = Service(
     verify=verify.differences,
     parse_program=program.parse,
     program_schema=program.schema,
+    commands=(simulate,),
 )

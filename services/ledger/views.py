@@ -6,7 +6,7 @@ and the program's version are kept, so it is reckoned again when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -14,13 +14,15 @@ from typing import Any
 from services.ledger.domain.awards import frozen_of
 from services.ledger.domain.book import Award, MemberKey, Purchase
 from services.ledger.domain.earning import Answer, earn
+from services.ledger.domain.goals import Goal, Progress, have_goals, progress_of
 from services.ledger.domain.orders import facts_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.errors import UnknownDecision, UnknownMember
-from services.ledger.schemas.points import AwardOut, Decision, RuleAnswer
+from services.ledger.schemas.points import AwardOut, Decision, GoalAnswer, RuleAnswer
 from services.ledger.store import Store
 from shared.database import AnyConnection
-from shared.orders import order_of
+from shared.money import to_decimal_string
+from shared.orders import Share, order_of
 from shared.programs import Programs, Versions
 from shared.queries import Queries
 
@@ -88,15 +90,30 @@ class Reading:
                 f"event {event_id!r} earned member {key[1]!r} nothing, and no rule was asked"
             )
         versions = await self._programs.one(connection, key[0])
+        order_id = next((award.order_id for award in awards if award.order_id is not None), None)
         purchase = None
-        if awards[0].order_id is not None:
-            purchase = await self._store.purchase(connection, key, awards[0].order_id)
+        if order_id is not None:
+            purchase = await self._store.purchase(connection, key, order_id)
         return Decision(
             event_id=event_id,
             member_id=key[1],
             happened_at=awards[0].happened_at,
             awards=[_explained(award, purchase, versions) for award in awards],
+            goals=await self._goals(connection, purchase, versions),
         )
+
+    async def _goals(
+        self, connection: AnyConnection, purchase: Purchase | None, versions: Versions[LedgerProgram]
+    ) -> list[GoalAnswer]:
+        if purchase is None or not have_goals(versions):
+            return []
+        parts = await self._store.periods(connection, purchase, versions)
+        found = []
+        for part in parts:
+            goal = versions.numbered(part.program_version).rules.goal(part.rule)
+            if part.order_id == purchase.order_id and goal is not None:
+                found.append(_goal_answer(progress_of(parts, goal, part, _goal_at(versions, part.rule))))
+        return found
 
     async def _require_member(self, connection: AnyConnection, key: MemberKey) -> None:
         if not await connection.fetchval(self._sql.member_exists, *key):
@@ -123,7 +140,7 @@ def _explained(award: Award, purchase: Purchase | None, versions: Versions[Ledge
 def _answers(award: Award, purchase: Purchase | None, versions: Versions[LedgerProgram]) -> list[Answer]:
     """For an order reckoned again, for another event as it was stored."""
     breakdown = award.breakdown
-    if purchase is None or purchase.paid is None:
+    if award.order_id is None or purchase is None or purchase.paid is None:
         matched = [Answer(rule, points, unit) for rule, points, unit in breakdown.get("rules", [])]
         return matched + [Answer(rule, why_not=why) for rule, why in breakdown.get("why_not", [])]
     program = versions.numbered(award.program_version).rules
@@ -133,6 +150,27 @@ def _answers(award: Award, purchase: Purchase | None, versions: Versions[LedgerP
         if earned.asset == award.asset:
             return list(earned.answers)
     return []
+
+
+def _goal_at(versions: Versions[LedgerProgram], rule: str) -> Callable[[int], Goal | None]:
+    return lambda number: versions.numbered(number).rules.goal(rule)
+
+
+def _goal_answer(progress: Progress) -> GoalAnswer:
+    goal = progress.goal
+    return GoalAnswer(
+        rule=goal.name,
+        period=progress.period,
+        matched=progress.admitted,
+        counted=_money(progress.counted, goal.currency),
+        spent=_money(progress.spent, goal.currency),
+        asked=_money(goal.spend_minor, goal.currency),
+        times=progress.steps,
+    )
+
+
+def _money(minor: Share, currency: str) -> str:
+    return f"{to_decimal_string(int(minor), currency)} {currency}"
 
 
 def _rule_answer(answer: Answer) -> RuleAnswer:

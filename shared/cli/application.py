@@ -3,7 +3,7 @@
     python -m services.ledger --help
 
 What a newcomer would get wrong: the commands are the same functions for every service; which service is meant comes in
-the context (`context.obj`), not by import.
+the context (`context.obj`), not by import. What one service alone can do, it brings along (`Service.commands`).
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def application(service: Service) -> typer.Typer:
     for operation in (progress.lag, upkeep.verify, replaying.replay):
         app.command(rich_help_panel="Look and repair")(operation)
     app.add_typer(_dead_letters(), name="dead-letters", rich_help_panel="Look and repair")
+    for own in service.commands:
+        app.command(rich_help_panel=f"Of the {service.name} alone")(own)
     return app
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 import yaml
@@ -68,15 +68,11 @@ def check(context: typer.Context, file: File, as_json: Json = False) -> None:
     Each fault is printed as FILE:LINE: PLACE: what is wrong and what would be right; the status is 1 then.
     """
     service = service_of(context)
-    try:
-        program_id = check_program(_read(file), service.parse_program)
-    except InvalidProgram as error:
-        _refuse(file, error, as_json=as_json)
+    _, program_id = read_checked(service, file, as_json=as_json)
+    if as_json:
+        say_json({"program": program_id, "errors": []})
     else:
-        if as_json:
-            say_json({"program": program_id, "errors": []})
-        else:
-            say(f"{file}: the program {program_id} is fine for {service.name}")
+        say(f"{file}: the program {program_id} is fine for {service.name}")
 
 
 @command
@@ -98,11 +94,7 @@ async def apply(
     again, adds no version. Running processes see the new version with their next transaction.
     """
     service = service_of(context)
-    try:
-        read = _read(file)
-        program_id = check_program(read, service.parse_program)
-    except InvalidProgram as error:
-        _refuse(file, error, as_json=as_json)
+    read, program_id = read_checked(service, file, as_json=as_json)
     before, version = await _apply(service, read, program_id, expect, dry_run=dry_run)
     changes = changes_between(before.document if before else {}, read.document)
     if as_json:
@@ -124,6 +116,19 @@ async def apply(
 def schema(context: typer.Context) -> None:
     """Print the JSON Schema of this service's section, for editors that complete and check program files."""
     typer.echo(json.dumps(service_of(context).program_schema(), indent=2, ensure_ascii=False))
+
+
+def read_checked(service: Service, file: Path, *, as_json: bool = False) -> tuple[ProgramFile, str]:
+    """A program file that this service accepts, and its id; a faulty one ends the command, each fault with its line.
+
+    Raises:
+        NotAvailable: the file cannot be read.
+    """
+    try:
+        read = _read(file)
+        return read, check_program(read, service.parse_program)
+    except InvalidProgram as error:
+        _refuse(file, error, as_json=as_json)
 
 
 def as_yaml(document: Any) -> str:
@@ -190,7 +195,7 @@ def _read(file: Path) -> ProgramFile:
         raise NotAvailable(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _refuse(file: Path, error: InvalidProgram, *, as_json: bool) -> None:
+def _refuse(file: Path, error: InvalidProgram, *, as_json: bool) -> NoReturn:
     faults: Any = error.extra.get("errors") or [{"path": "", "message": error.message}]
     if as_json:
         say_json({"errors": faults})

@@ -134,20 +134,20 @@ class Desk:
         self.holds(points, name, member=member)
         self.captures(name, member=member)
 
-    def balance(self, member: str = MEMBER) -> tuple[int, int, int]:
+    def balance(self, member: str = MEMBER, *, asset: str = "points") -> tuple[int, int, int]:
         """Pending, available, held."""
-        found = self.book.balance((PROGRAM, member), "points")
+        found = self.book.balance((PROGRAM, member), asset)
         return found.pending, found.available, found.held
 
-    def award(self, order: Event[Any]) -> Award:
+    def award(self, order: Event[Any], *, asset: str = "points") -> Award:
         """What an order earned."""
-        found = self.book.awards.get((PROGRAM, order.member_id or ""), f"order:{order.data.order_id}:points")
+        found = self.book.awards.get((PROGRAM, order.member_id or ""), f"order:{order.data.order_id}:{asset}")
         assert found is not None, f"{order.data.order_id} earned nothing"
         return found
 
-    def lots(self, member: str = MEMBER) -> list[Lot]:
+    def lots(self, member: str = MEMBER, *, asset: str = "points") -> list[Lot]:
         """The lots that hold something, oldest first."""
-        return open_lots(self.book, (PROGRAM, member), "points")
+        return open_lots(self.book, (PROGRAM, member), asset)
 
     @property
     def kinds(self) -> list[str]:
@@ -172,45 +172,64 @@ class Desk:
 def differences(book: Book) -> list[str]:
     """Where balances, lots, holds and awards do not follow from the transfers; empty = the book is sound."""
     found = []
-    moved: Counter[tuple[str, str]] = Counter()
+    moved: Counter[tuple[str, str, str]] = Counter()
     of_award: Counter[tuple[str, str]] = Counter()
     for each in book.transfers:
-        moved[(each.member_id, each.to_account)] += each.amount
-        moved[(each.member_id, each.from_account)] -= each.amount
+        moved[(each.member_id, each.asset, each.to_account)] += each.amount
+        moved[(each.member_id, each.asset, each.from_account)] -= each.amount
         if each.award_id is not None and each.from_account in ("issued", "reversed"):
             of_award[(each.member_id, each.award_id)] += each.amount
         if each.award_id is not None and each.to_account in ("issued", "reversed"):
             of_award[(each.member_id, each.award_id)] -= each.amount
     for program_id, member_id in book.detailed:
         key = (program_id, member_id)
-        balance = book.balance(key, "points")
-        has = {"pending": balance.pending, "available": balance.available, "held": balance.held}
-        if has != {account: moved[(member_id, account)] for account in MEMBER_ACCOUNTS}:
-            found.append(f"{member_id} has {has}, the transfers say otherwise")
-        lots = sum(lot.remaining for lot in book.lots.of(key).values())
-        if lots != max(0, balance.available):
-            found.append(f"{member_id} has {balance.available} available and {lots} in lots")
-        held = sum(hold.points for hold in book.holds.of(key).values() if hold.state == "open")
-        if held != balance.held:
-            found.append(f"{member_id} has {balance.held} held and {held} in open holds")
+        for asset in _assets_of(book, key):
+            found += _asset_off(book, key, asset, moved)
         if book.member(key).erased_at is None:
             found += _awards_off(book, key, of_award)
     return found
 
 
+def _assets_of(book: Book, key: MemberKey) -> set[str]:
+    """Everything that a row of the member is about."""
+    tables = (book.balances, book.awards, book.lots, book.holds)
+    return {row.asset for table in tables for row in table.of(key).values()}  # type: ignore[attr-defined]
+
+
+def _asset_off(
+    book: Book, key: MemberKey, asset: str, moved: Mapping[tuple[str, str, str], int]
+) -> list[str]:
+    found = []
+    who, balance = f"{key[1]}'s {asset}", book.balance(key, asset)
+    has = {"pending": balance.pending, "available": balance.available, "held": balance.held}
+    if has != {account: moved.get((key[1], asset, account), 0) for account in MEMBER_ACCOUNTS}:
+        found.append(f"{who} are {has}, the transfers say otherwise")
+    lots = sum(lot.remaining for lot in book.lots.of(key).values() if lot.asset == asset)
+    if lots != max(0, balance.available):
+        found.append(f"{who}: {balance.available} available and {lots} in lots")
+    held = sum(
+        hold.points for hold in book.holds.of(key).values() if (hold.state, hold.asset) == ("open", asset)
+    )
+    if held != balance.held:
+        found.append(f"{who}: {balance.held} held and {held} in open holds")
+    waiting = sum(
+        award.held_points
+        for award in book.awards.of(key).values()
+        if award.state in ("pending", "waiting") and award.asset == asset
+    )
+    if waiting != balance.pending and book.member(key).erased_at is None:
+        found.append(f"{who}: {balance.pending} pending, awards wait with {waiting}")
+    return found
+
+
 def _awards_off(book: Book, key: MemberKey, moved: Mapping[tuple[str, str], int]) -> list[str]:
     found = []
-    waiting = 0
     for award in book.awards.of(key).values():
         if not (0 <= award.reversed <= award.points and award.written_off >= 0):
             found.append(f"{award.award_id} is out of bounds: {award}")
-        if award.state in ("pending", "waiting"):
-            waiting += award.held_points
-            if award.held_points and award.due_at is None:
-                found.append(f"{award.award_id} would wait for ever")
+        if award.state in ("pending", "waiting") and award.held_points and award.due_at is None:
+            found.append(f"{award.award_id} would wait for ever")
         should = award.held_points + award.written_off
         if should != moved.get((key[1], award.award_id), 0):
             found.append(f"{award.award_id} should have moved {should}")
-    if waiting != book.balance(key, "points").pending:
-        found.append(f"{key[1]}: awards wait with {waiting}")
     return found

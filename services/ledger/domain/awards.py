@@ -141,7 +141,7 @@ def credit(
     )
     told = {"kind": award.kind, "rules": rules, "order_points": award.held_points if award.order_id else None}
     if account == AVAILABLE:
-        expires_at = expiry_of(program.points, at)
+        expires_at = expiry_of(program.policy_for(award.asset), at)
         open_lot(book, transfer, expires_at)
         book.announce(transfer, PointsEarned, expires_at=expires_at, **told)
     else:
@@ -169,7 +169,7 @@ def activate(book: Book, award: Award, program: LedgerProgram) -> None:
         award_id=award.award_id,
         order_id=award.order_id,
     )
-    expires_at = expiry_of(program.points, at)
+    expires_at = expiry_of(program.policy_for(award.asset), at)
     open_lot(book, transfer, expires_at)
     held = award.held_points if award.order_id else None
     book.announce(transfer, PointsEarned, kind=award.kind, order_points=held, expires_at=expires_at)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.ledger.domain.goals import Part, Reached
 from services.ledger.domain.program import LedgerProgram
 from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
@@ -203,11 +204,16 @@ class Book:
     transfers: Entries[Transfer] = field(init=False)
     outgoing: Entries[Event[Any]] = field(init=False)
     order_counts: Rows[MemberKey, str, int] = field(init=False)
+    goal_parts: Rows[MemberKey, tuple[str, str, str], Part] = field(init=False)
+    goals_reached: Rows[MemberKey, tuple[str, str], Reached] = field(init=False)
     detailed: set[MemberKey] = field(default_factory=set)
     stored_due: dict[MemberKey, datetime | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("members", "balances", "purchases", "awards", "lots", "holds", "usage", "order_counts"):
+        for name in (
+            "members", "balances", "purchases", "awards", "lots", "holds", "usage", "order_counts", "goal_parts",
+            "goals_reached",
+        ):  # fmt: skip
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)
         self.outgoing = Entries(self.journal)

@@ -50,7 +50,7 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
             Origin(award_id_of(event, earned.asset), event.id, event.time, version.number),
             earned,
             breakdown=explanation(facts, earned, Frozen(room=earned.room)) | _why(rules, facts, earned),
-            state=state_of(program.wait_for(facts.trigger), event.time, None, program),
+            state=state_of(program.wait_for(facts.trigger, earned.asset), event.time, None, program),
         )
 
 

@@ -267,7 +267,7 @@ class _Reckoning:
             for number, (numerator, denominator) in zip(numbers, factors, strict=True)
         ]
         shares.append(bonus * common)
-        total, unit, rounding = sum(shares), self._unit * common, self._program.points.rounding
+        total, unit, rounding = sum(shares), self._unit * common, self._program.policy_for(asset).rounding
         points = (
             int(total // unit) if rounding is Rounding.DOWN else rounded(Fraction(total) / unit, rounding)
         )

@@ -15,6 +15,7 @@ from services.ledger.domain.book import MemberKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.deeds import award_id_of, facts_of, trigger_of
+from services.ledger.domain.goals import have_goals
 from services.ledger.domain.orders import PAID
 from services.ledger.domain.program import LedgerProgram
 from shared.events import (
@@ -34,6 +35,7 @@ from shared.events import (
 )
 from shared.programs import Versions
 
+OF_ORDERS = (OrderPaid, OrderFulfilled, OrderRefunded, OrderCancelled)
 TAKES_BACK = (OrderRefunded, OrderCancelled, ReviewRemoved, ReferralVoided, CustomerDeleted)
 
 
@@ -55,6 +57,8 @@ class Needs:
     stated: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
+    striving: dict[tuple[MemberKey, str], set[datetime]] = field(default_factory=dict)
+    """Orders of programs with goals, each with the times at which it is stated: all of their periods are needed."""
 
     def member(self, key: MemberKey, until: datetime) -> None:
         """This member, settled up to `until`."""
@@ -70,7 +74,21 @@ def needs_of(events: Sequence[Event[Any]], programs: Mapping[str, Versions[Ledge
         versions = programs.get(event.program_id)
         if versions is not None and event.member_id is not None:
             _add(needs, event, (event.program_id, event.member_id), versions.at(event.time).rules)
+    for program_id, versions in programs.items():
+        if have_goals(versions):
+            _add_striving(needs, [event for event in events if event.program_id == program_id])
     return needs
+
+
+def _add_striving(needs: Needs, events: Sequence[Event[Any]]) -> None:
+    """An order moves what its periods hold, and a late one may take something back."""
+    for event in events:
+        if event.member_id is not None and isinstance(event.data, OF_ORDERS):
+            key = (event.program_id, event.member_id)
+            times = needs.striving.setdefault((key, event.data.order_id), set())
+            needs.detailed.add(key)
+            if isinstance(event.data, OrderPaid):
+                times.add(event.time)
 
 
 def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:

@@ -85,7 +85,7 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
             ),
             earned,
             breakdown=explanation(facts, earned, allowed),
-            state=state_of(program.wait_for(PAID), event.time, purchase.fulfilled_at, program),
+            state=state_of(program.wait_for(PAID, earned.asset), event.time, purchase.fulfilled_at, program),
             holding=holding,
         )
 
@@ -177,7 +177,8 @@ def fulfil(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: da
 def _waiting_anew(book: Book, award: Award, program: LedgerProgram, purchase: Purchase) -> Award:
     """The award with the state and the due moment that the times of its order give; what is available stays so."""
     assert purchase.paid_at is not None, "an award has an order that was paid"
-    state, due_at = state_of(program.wait_for(PAID), purchase.paid_at, purchase.fulfilled_at, program)
+    wait = program.wait_for(PAID, award.asset)
+    state, due_at = state_of(wait, purchase.paid_at, purchase.fulfilled_at, program)
     if award.state == AVAILABLE or (award.state == CANCELLED and state != PENDING):
         return award
     if (award.state, award.due_at) == (state, due_at):

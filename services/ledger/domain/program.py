@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
+from services.ledger.domain.goals import Goal
 from shared.calendar import Period
 from shared.events import OrderLine
 from shared.money import Rounding
@@ -154,6 +155,21 @@ class LedgerProgram:
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
     checkout: Checkout | None = None
+    goals: tuple[Goal, ...] = ()
+    policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
+    """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
+    asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
+    """How long awards of an asset are pending, where that differs: by asset and trigger."""
+
+    def policy_for(self, asset: str) -> PointsPolicy:
+        """How this asset lives and dies; as points do, where the program says nothing else."""
+        if not self.policies:
+            return self.points
+        return self.policies.get(asset) or self.policies.get(asset.partition(":")[0], self.points)
+
+    def goal(self, name: str) -> Goal | None:
+        """The goal of this name, None where this version has none."""
+        return next((goal for goal in self.goals if goal.name == name), None)
 
     def rules_for(self, trigger: str) -> tuple[Rule, ...]:
         """The rules of this trigger, in the order of the file."""
@@ -189,8 +205,12 @@ class LedgerProgram:
 
         return naming
 
-    def wait_for(self, trigger: str) -> Wait:
-        """How long awards of this trigger are pending."""
+    def wait_for(self, trigger: str, asset: str = "points") -> Wait:
+        """How long awards of this trigger and asset are pending."""
+        if self.asset_waits:
+            for name in (asset, asset.partition(":")[0]):
+                if trigger in self.asset_waits.get(name, {}):
+                    return self.asset_waits[name][trigger]
         return self.waits.get(trigger, IMMEDIATE)
 
     @cached_property
@@ -220,7 +240,8 @@ class LedgerProgram:
     @cached_property
     def assets(self) -> tuple[str, ...]:
         """Everything that the rules give."""
-        return tuple(dict.fromkeys(rule.asset for rules in self.rules.values() for rule in rules))
+        given = [rule.asset for rules in self.rules.values() for rule in rules]
+        return tuple(dict.fromkeys([*given, *(goal.asset for goal in self.goals)]))
 
     @cached_property
     def counts_orders(self) -> bool:
@@ -230,7 +251,7 @@ class LedgerProgram:
             for rules in self.rules.values()
             for rule in rules
             for condition in rule.conditions
-        )
+        ) or any(condition.counts_orders for goal in self.goals for condition in goal.conditions)
 
 
 IMMEDIATE = Wait()

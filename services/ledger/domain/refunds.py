@@ -79,7 +79,7 @@ def _take_available(
     written_off = _count_expired(book, key, award, points)
     own, others = _lots_to_take_from(book, key, award)
     draws, missing = take(points - written_off, [*own, *others])
-    policy = program.points.negative
+    policy = program.policy_for(award.asset).negative
     if policy is Negative.PENDING_ONLY:
         draws, written_off, missing = [], points, 0
     elif policy is Negative.TO_ZERO:

@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.ledger.domain.program import LedgerProgram
-from services.ledger.program.earning import rules_of, waits_of
+from services.ledger.program.assets import asset_waits_of, policies_of
+from services.ledger.program.earning import rules_of
+from services.ledger.program.goals import goals_of
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
 from services.ledger.program.spending import checkout_of
+from services.ledger.program.waiting import waits_of
 from services.ledger.words import Head, LedgerSection
 from shared.program_file import check, invalid
 
@@ -30,10 +33,13 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
     program = LedgerProgram(
         currency=head.currency,
         zone=reader.zone,
-        points=policy_of(reader),
+        points=policy_of(reader, section.points),
         rules=rules_of(reader),
-        waits=waits_of(reader),
+        waits=waits_of(reader, section.pending, ("ledger", "pending")),
         checkout=checkout_of(reader),
+        policies=policies_of(reader),
+        goals=goals_of(reader),
+        asset_waits=asset_waits_of(reader),
     )
     if reader.faults:
         raise invalid(reader.faults)

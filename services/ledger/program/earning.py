@@ -1,4 +1,4 @@
-"""Reads earning rules and their waits."""
+"""Reads earning rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from services.ledger.domain import conditions
 from services.ledger.domain.conditions import Condition, LineIn
-from services.ledger.domain.program import After, Cap, Effect, Rule, Wait
+from services.ledger.domain.program import Cap, Effect, Rule
+from services.ledger.program.giving import cashback_currency, giving_of
 from services.ledger.program.reading import Reader
 from services.ledger.words.earning import EarnRule, If
 from services.ledger.words.kinds import Wanted
@@ -17,7 +18,6 @@ from shared.orders import Basis
 from shared.program_file import Path
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-WAIT = re.compile(r"immediate|(?P<days>\d{1,3}) days? after (?P<event>[a-z_.]+)")
 PERIOD = "day|week|month|year"
 LIMIT = re.compile(
     rf"(?P<count>\d+) (?:per|a) (?P<by>{PERIOD}|lifetime|product|network|subject)(?: and (?P<and>{PERIOD}))?"
@@ -33,44 +33,27 @@ def rules_of(reader: Reader) -> dict[str, tuple[Rule, ...]]:
         if words.rule in names:
             reader.fault((*path, "rule"), f"another rule is called {words.rule!r}; each needs its name")
         names.add(words.rule)
+        if words.for_spending is not None:
+            continue  # a goal
         rule = _rule(reader, words, path)
         rules[rule.trigger] = (*rules.get(rule.trigger, ()), rule)
     return rules
 
 
-def waits_of(reader: Reader) -> dict[str, Wait]:
-    """How long awards of each trigger are pending."""
-    return {event: _wait(reader, event, text) for event, text in reader.section.pending.items()}
-
-
-def _wait(reader: Reader, event: str, text: str) -> Wait:
-    found = WAIT.fullmatch(text)
-    path: Path = ("ledger", "pending", event)
-    if found is None:
-        reader.fault(path, f"write `immediate` or `14 days after {event}`, not {text!r}")
-        return Wait()
-    if found["days"] is None:
-        return Wait()
-    if found["event"] == event:
-        return Wait(After.EVENT, int(found["days"]))
-    if found["event"] == "order.fulfilled" and event == "order.paid":
-        return Wait(After.FULFILMENT, int(found["days"]))
-    reader.fault(path, f"points of {event} can wait for {event} only, not for {found['event']}")
-    return Wait()
-
-
 def _rule(reader: Reader, words: EarnRule, path: Path) -> Rule:
-    effect, per_minor = _effect(reader, words, path)
-    whole, lines = _conditions(reader, words.if_, (*path, "if"))
+    asset, rate = giving_of(reader, words, path)
+    effect, per_minor = _effect(reader, words, rate, path)
+    whole, lines = conditions_of(reader, words.if_, (*path, "if"))
     return Rule(
         name=words.rule,
         trigger=words.on,
         effect=effect,
-        rate=Fraction(words.times or words.points or "0"),
+        rate=rate,
+        asset=asset,
         per_minor=per_minor,
         whole_units=words.whole_units,
-        basis=Basis(total=words.basis == "total", tax=words.tax, shipping=words.shipping),
-        conditions=(*_validity(reader, words), *whole),
+        basis=basis_of(words),
+        conditions=(*validity_of(reader, words), *whole),
         line_conditions=lines,
         caps=_caps(reader, words, path),
         priority=words.priority,
@@ -78,8 +61,13 @@ def _rule(reader: Reader, words: EarnRule, path: Path) -> Rule:
     )
 
 
-def _validity(reader: Reader, words: EarnRule) -> list[Condition]:
-    """A plain end date includes that day."""
+def basis_of(words: EarnRule) -> Basis:
+    """What of an order counts for a rule."""
+    return Basis(total=words.basis == "total", tax=words.tax, shipping=words.shipping)
+
+
+def validity_of(reader: Reader, words: EarnRule) -> list[Condition]:
+    """When a rule is in force. A plain end date includes that day."""
     if words.from_ is None and words.until is None:
         return []
     start = midnight(words.from_, reader.zone) if words.from_ else None
@@ -87,9 +75,14 @@ def _validity(reader: Reader, words: EarnRule) -> list[Condition]:
     return [conditions.Between(start, end)]
 
 
-def _effect(reader: Reader, words: EarnRule, path: Path) -> tuple[Effect, dict[str, Fraction]]:
+def _effect(
+    reader: Reader, words: EarnRule, rate: Fraction, path: Path
+) -> tuple[Effect, dict[str, Fraction]]:
     if words.times is not None:
         return Effect.TIMES, {}
+    by_amount = Effect.BONUS_PER_AMOUNT if words.bonus else Effect.PER_AMOUNT
+    if words.cashback is not None:
+        return by_amount, {cashback_currency(reader, words): rate}
     if words.per is None:
         return Effect.FIXED, {}
     if words.per == "item":
@@ -101,8 +94,8 @@ def _effect(reader: Reader, words: EarnRule, path: Path) -> tuple[Effect, dict[s
             continue
         minor, currency = reader.money(text, (*path, "per"))
         if minor:
-            per_minor[currency] = Fraction(words.points or "0") / minor
-    return (Effect.BONUS_PER_AMOUNT if words.bonus else Effect.PER_AMOUNT), per_minor
+            per_minor[currency] = rate / minor
+    return by_amount, per_minor
 
 
 def _caps(reader: Reader, words: EarnRule, path: Path) -> tuple[Cap, ...]:
@@ -125,7 +118,8 @@ def _caps(reader: Reader, words: EarnRule, path: Path) -> tuple[Cap, ...]:
     return tuple(caps)
 
 
-def _conditions(reader: Reader, words: If, path: Path) -> tuple[tuple[Condition, ...], tuple[LineIn, ...]]:
+def conditions_of(reader: Reader, words: If, path: Path) -> tuple[tuple[Condition, ...], tuple[LineIn, ...]]:
+    """The conditions on the whole event, and those on lines."""
     whole: list[Condition] = []
     if words.order_at_least is not None:
         whole.append(conditions.OrderAtLeast(*reader.money(words.order_at_least, (*path, "order_at_least"))))

@@ -87,6 +87,22 @@ class AwardOut(Shape):
     rules: list[RuleAnswer]
 
 
+class GoalAnswer(Shape):
+    """How far the member is now towards what a rule gives for the spend of a period."""
+
+    rule: str = Field(examples=["five per hundred"])
+    period: str = Field(description="The period and its first day.", examples=["month:2026-05-01"])
+    matched: bool = Field(description="Whether the conditions on person and time held for this order.")
+    counted: str = Field(
+        description="What of this order counts, of what is kept of it.", examples=["35.00 EUR"]
+    )
+    spent: str = Field(
+        description="What all orders of the period count together, rounded down.", examples=["185.00 EUR"]
+    )
+    asked: str = Field(examples=["100.00 EUR"])
+    times: int = Field(description="How often it is reached.", examples=[1])
+
+
 class Decision(Shape):
     """What one event did to a member, rule by rule."""
 
@@ -94,3 +110,6 @@ class Decision(Shape):
     member_id: str
     happened_at: datetime
     awards: list[AwardOut]
+    goals: list[GoalAnswer] = Field(
+        default_factory=list, description="For an order: the goals of the periods that it counts in."
+    )

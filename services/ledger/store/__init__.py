@@ -32,9 +32,11 @@ from services.ledger.domain.book import (
     Transfer,
     Usage,
 )
+from services.ledger.domain.goals import Part
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.store import goals
 from shared.database import AnyConnection
 from shared.events import OrderPaid, OrderRefunded
 from shared.orders import exact
@@ -84,6 +86,9 @@ class Store:
         )
         await self._load_balances(connection, book, keys)
         await self._load_orders(connection, book, needs)
+        if needs.striving:
+            awards = await goals.load(connection, self._sql, book, needs)
+            await self._load_awards(connection, book, awards)
         await self._load_usage(connection, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, sorted(needs.detailed))
@@ -93,6 +98,7 @@ class Store:
         """Write everything that the batch changed."""
         await self._save_members(connection, book)
         await self._save_orders(connection, book)
+        await goals.save(connection, self._sql, book)
         await self._save_lots(connection, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
@@ -111,6 +117,16 @@ class Store:
         """What is known of an order."""
         row = await connection.fetchrow(self._sql.load_purchases, [key[0]], [key[1]], [order_id])
         return None if row is None else _purchase(row)
+
+    async def periods(
+        self, connection: AnyConnection, purchase: Purchase, versions: Versions[LedgerProgram]
+    ) -> list[Part]:
+        """What the orders count in the periods of goals that this order counts in."""
+        book = Book({purchase.program_id: versions})
+        key = (purchase.program_id, purchase.member_id)
+        book.purchases.load(key, purchase.order_id, purchase)
+        await goals.load(connection, self._sql, book, Needs(striving={(key, purchase.order_id): set()}))
+        return list(book.goal_parts.of(key).values())
 
     async def _load_members(self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]) -> None:
         columns = _columns(keys, 2)
@@ -150,8 +166,13 @@ class Store:
                 self._sql.load_entry_rewards, *_columns(sorted(needs.rewarded), 2)
             ):
                 _load_award(book, row)
-        if awards:
-            keys = sorted((*key, award_id) for key, award_id in awards)
+        await self._load_awards(connection, book, awards)
+
+    async def _load_awards(
+        self, connection: AnyConnection, book: Book, awards: Iterable[tuple[MemberKey, str]]
+    ) -> None:
+        keys = sorted((*key, award_id) for key, award_id in awards)
+        if keys:
             for row in await connection.fetch(self._sql.load_awards, *_columns(keys, 3)):
                 _load_award(book, row)
 

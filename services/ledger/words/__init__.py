@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from services.ledger.words.assets import Asset, AssetName
 from services.ledger.words.earning import EarnRule
 from services.ledger.words.points import Points
 from services.ledger.words.spending import Spend
@@ -20,6 +21,11 @@ class LedgerSection(Section):
     """The section `ledger` of a program file."""
 
     points: Points = Points()
+    assets: dict[AssetName, Asset] = Field(
+        default_factory=dict,
+        description="What else is counted, where it lives otherwise than points, or has a name of your own.",
+        examples=[{"stamps": {"expire": "6 months"}, "credit": {"expire": "never"}}],
+    )
     pending: dict[str, str] = Field(
         default_factory=dict, examples=[{"order.paid": "14 days after order.fulfilled"}]
     )

@@ -8,8 +8,16 @@ from typing import Annotated
 
 from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, model_validator
 
+from services.ledger.words.assets import AssetName
 from services.ledger.words.kinds import MoneyText, Number, Wanted, Whole
 from shared.program_file import Section
+
+GIVES = ("points", "gives", "credit", "cashback", "times")
+"""The words for what a rule gives; it has one of them."""
+NOT_OF_GOALS = ("per", "whole_units", "bonus", "at_most", "beyond", "priority", "stackable")
+"""What a rule with `for_spending` cannot say: it is a bonus of its own, outside the award of any order."""
+Given = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,6})? [a-z][a-z_]{0,30}(:[A-Z]{3})?$")]
+Percent = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,4})? ?%$")]
 
 
 class If(Section):
@@ -44,7 +52,10 @@ class If(Section):
 
 
 class EarnRule(Section):
-    """One earning rule: `points` `per` an amount or `item`, `points` alone, or `times`."""
+    """One earning rule. It gives `points`, `gives` so many of any asset, `credit` or `cashback`, or it counts `times`.
+
+    What it gives stands alone (a bonus for the order or event) or is `per` an amount or `item`.
+    """
 
     model_config = ConfigDict(**Section.model_config | {"populate_by_name": True})
 
@@ -52,7 +63,26 @@ class EarnRule(Section):
     on: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
     points: Number | None = None
     per: str | list[str] | None = Field(default=None, examples=["1.00 EUR", "item"])
+    gives: Given | None = Field(
+        default=None, description="So many of any asset.", examples=["1 stamp", "2 spins"]
+    )
+    credit: MoneyText | None = Field(default=None, description="Store credit.", examples=["2.00 EUR"])
+    cashback: Percent | None = Field(
+        default=None,
+        description="This share of what was spent as store credit, in the program's currency or in that of `if`.",
+        examples=["5 %"],
+    )
     times: Number | None = None
+    of: AssetName | None = Field(
+        default=None,
+        description="What `times` multiplies; points, if it says nothing.",
+        examples=["cashback"],
+    )
+    for_spending: str | None = Field(
+        default=None,
+        description="It is given when the spend of a period reaches an amount: once, or for each.",
+        examples=["200.00 EUR per month", "each 100.00 EUR per month"],
+    )
     bonus: bool = False
     whole_units: bool = False
     basis: Annotated[str, StringConstraints(pattern=r"^(items|total)$")] = "items"
@@ -69,8 +99,16 @@ class EarnRule(Section):
 
     @model_validator(mode="after")
     def _gives_one_thing(self) -> EarnRule:
-        if (self.points is None) == (self.times is None):
-            raise ValueError("a rule gives either `points` or `times`")
+        if sum(getattr(self, name) is not None for name in GIVES) != 1:
+            raise ValueError(f"a rule has one of `{'`, `'.join(GIVES)}`")
+        if self.of is not None and self.times is None:
+            raise ValueError("`of` says what `times` multiplies; this rule has no `times`")
+        if self.cashback is not None and (self.per is not None or self.on != "order.paid"):
+            raise ValueError(
+                "`cashback` is a share of what was spent: it is `on: order.paid` and has no `per`"
+            )
+        if self.for_spending is not None:
+            self._is_a_goal()
         if self.times is not None and (self.per or self.limit or self.at_most):
             raise ValueError("a multiplier has no `per` and no cap; it only multiplies what base rules give")
         if self.times is not None and not Fraction(self.times) <= 10:
@@ -78,3 +116,12 @@ class EarnRule(Section):
         if self.per is not None and self.on != "order.paid":
             raise ValueError(f"`per` counts lines of an order, and {self.on} has none; give `points` alone")
         return self
+
+    def _is_a_goal(self) -> None:
+        if self.on != "order.paid":
+            raise ValueError("`for_spending` adds up orders: it is `on: order.paid`")
+        if self.times is not None or self.cashback is not None:
+            raise ValueError("for a spend that is reached a rule gives `points`, `gives` or `credit`")
+        more = [name for name in NOT_OF_GOALS if name in self.model_fields_set]
+        if more:
+            raise ValueError(f"`{more[0]}` means nothing where a rule gives something `for_spending`")

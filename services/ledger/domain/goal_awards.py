@@ -1,0 +1,192 @@
+"""What reaching a spend in a period earns, held per member and period: threshold credit, written into the book.
+
+Example, continued from `goals`: the first hundred of May gives 5.00 EUR, which wait like the order that reaches it; so
+do the next 5.00 EUR. Then 35 of May come back: a member who kept 185 holds 5.00 EUR, and the last 5.00 EUR go back.
+
+What a newcomer would get wrong: such an award belongs to no order. An order that comes late, is edited or given back
+moves what the *period* holds to its target: the steps reached last are taken back first, and given again to the same
+award when they are reached again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from services.ledger.domain.awards import Origin, grant, state_of
+from services.ledger.domain.book import (
+    AVAILABLE,
+    CANCELLED,
+    PENDING,
+    WAITING,
+    Award,
+    Book,
+    MemberKey,
+    Purchase,
+)
+from services.ledger.domain.earning import Answer, Earned
+from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
+from services.ledger.domain.orders import PAID, facts_of, kept_of
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.refunds import hold_target
+from shared.calendar import day_of
+from shared.orders import Order, Share, items_after_discounts, order_of
+from shared.rows import replace
+
+
+def goal_award_id(rule: str, period: str, first: int) -> str:
+    """The id of the award that begins with this step (from 0)."""
+    return f"goal:{rule}:{period}:{first + 1}"
+
+
+def follow_goals(book: Book, key: MemberKey, order_id: str, *, cause: str, at: datetime) -> None:
+    """Move what the periods of an order hold to what the member keeps of all their orders now."""
+    purchase = book.purchases.get(key, order_id)
+    if purchase is None or purchase.paid is None:
+        return
+    program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
+    known = book.goal_parts.of(key)
+    if not (program.goals or known):
+        return
+    before = [part for part in known.values() if part.order_id == order_id]
+    parts = {(part.rule, part.period): part for part in _parts_of(book, key, purchase, program, before)}
+    for part in before:  # where an edit moved the order into another period, or under another version
+        parts.setdefault((part.rule, part.period), replace(part, spent=0))
+    for (rule, period), part in parts.items():
+        if known.get((rule, period, order_id)) != part:
+            book.goal_parts.put(key, (rule, period, order_id), part)
+            _hold_period(book, key, rule, period, cause=cause, at=at)
+
+
+def _parts_of(
+    book: Book, key: MemberKey, purchase: Purchase, program: LedgerProgram, before: Sequence[Part]
+) -> list[Part]:
+    """What the order counts towards each goal of its version."""
+    assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
+    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
+    day = day_of(purchase.paid_at, program.zone)
+    admitted = {part.rule: part.admitted for part in before}
+    found = []
+    for goal in program.goals:
+        if goal.name not in admitted:
+            admitted[goal.name] = _admits(book, key, goal, purchase, order, program)
+        spent = _spent(goal, purchase, order, program) if admitted[goal.name] else 0
+        part = Part(
+            *key,
+            goal.name,
+            goal.period_of(day),
+            order.id,
+            purchase.paid_at,
+            purchase.program_version or 1,
+            admitted[goal.name],
+            spent,
+            purchase.fulfilled_at,
+        )
+        found.append(part)
+    return found
+
+
+def _admits(
+    book: Book, key: MemberKey, goal: Goal, purchase: Purchase, order: Order, program: LedgerProgram
+) -> bool:
+    """Whether the conditions hold that concern person, time and history: for good, as with every award."""
+    assert purchase.paid_at is not None, "an order that counts was paid"
+    level = book.member(key).level_before(purchase.paid_at)
+    facts = replace(
+        facts_of(program, purchase, order, {}),
+        nth_order=book.order_counts.get(key, ""),
+        level=level.name if level else None,
+    )
+    lasting = goal.lasting_conditions
+    return all(condition.holds(facts) for condition in goal.conditions if condition not in lasting)
+
+
+def _spent(goal: Goal, purchase: Purchase, order: Order, program: LedgerProgram) -> Share:
+    left = kept_of(purchase, order)
+    facts = replace(
+        facts_of(program, purchase, order, {}), kept=left, items=items_after_discounts(order, left)
+    )
+    if not all(condition.holds(facts) for condition in goal.lasting_conditions):
+        return 0
+    return goal.spent_on(order, left)
+
+
+def _hold_period(book: Book, key: MemberKey, rule: str, period: str, *, cause: str, at: datetime) -> None:
+    """Let the awards of a period hold what is reached of them, and award what is reached for the first time."""
+    versions = book.versions_of(key[0])
+    parts = [part for part in book.goal_parts.of(key).values() if (part.rule, part.period) == (rule, period)]
+    steps = steps_of(parts, lambda number: versions.numbered(number).rules.goal(rule))
+    total = sum(step.count for step in steps)
+    reached = book.goals_reached.get(key, (rule, period)) or Reached(*key, rule, period)
+    first = 0
+    for end in reached.ends:
+        award = book.awards.get(key, goal_award_id(rule, period, first))
+        assert award is not None, f"the award of {rule} in {period} from step {first} was not loaded"
+        _hold_steps(book, award, steps, first, min(end, total), cause=cause, at=at)
+        first = end
+    if total > first:
+        _award_steps(book, key, rule, period, steps, first, total, cause=cause, at=at)
+        book.goals_reached.put(key, (rule, period), replace(reached, ends=(*reached.ends, total)))
+
+
+def _hold_steps(
+    book: Book, award: Award, steps: Sequence[Step], first: int, end: int, *, cause: str, at: datetime
+) -> None:
+    """Let an award hold the steps from `first` to before `end`, or nothing where they are no longer reached."""
+    program = book.versions_of(award.program_id).at(at).rules
+    target = worth(steps, first, end)
+    if target > award.points and "room" not in award.breakdown:
+        award = replace(award, points=target, reversed=target - award.held_points)
+    target = min(target, award.points)
+    if target:
+        award = _waiting_like(book, award, reaching(steps, end - 1), at)
+    hold_target(book, award, program, target, cause=cause, at=at)
+
+
+def _waiting_like(book: Book, award: Award, by: Part, at: datetime) -> Award:
+    """The award with the wait of the order that reaches its last step; what is available and held stays so."""
+    program = book.versions_of(award.program_id).numbered(by.program_version).rules
+    state, due_at = _state(program, award.asset, by)
+    if (award.state, award.due_at) == (state, due_at) or (award.state == AVAILABLE and award.held_points):
+        return award
+    if award.state == CANCELLED and state == WAITING and due_at is not None and due_at <= at:
+        return award
+    if award.state in (PENDING, WAITING) and state == AVAILABLE:
+        state, due_at = PENDING, at  # it becomes available as a whole, the next time that somebody looks
+    book.schedule((award.program_id, award.member_id), due_at)
+    return replace(award, state=state, due_at=due_at, program_version=by.program_version)
+
+
+def _award_steps(
+    book: Book,
+    key: MemberKey,
+    rule: str,
+    period: str,
+    steps: Sequence[Step],
+    first: int,
+    end: int,
+    *,
+    cause: str,
+    at: datetime,
+) -> None:
+    by = reaching(steps, end - 1)
+    program = book.versions_of(key[0]).numbered(by.program_version).rules
+    goal = program.goal(rule)
+    assert goal is not None, f"{by.order_id} reaches {rule}, which its version does not know"
+    points = worth(steps, first, end)
+    breakdown: dict[str, Any] = {
+        "rules": [[rule, points, 1]],
+        "lines": [],
+        "bonus": points,
+        "goal": {"period": period, "steps": [first + 1, end], "order_id": by.order_id},
+    }
+    earned = Earned(goal.asset, points, (), points, (Answer(rule, points),))
+    origin = Origin(
+        goal_award_id(rule, period, first), cause, max(at, by.paid_at), by.program_version, order_id=None
+    )
+    grant(book, key, program, origin, earned, breakdown=breakdown, state=_state(program, goal.asset, by))
+
+
+def _state(program: LedgerProgram, asset: str, by: Part) -> tuple[str, datetime | None]:
+    return state_of(program.wait_for(PAID, asset), by.paid_at, by.fulfilled_at, program)

@@ -1,0 +1,59 @@
+"""Numbers as people read them: `6,919`, `2.1 %`, `5,240.36 USD`, `1 Jan 1997`."""
+
+from __future__ import annotations
+
+from datetime import date
+from fractions import Fraction
+
+from shared.money import rounded, to_decimal_string
+
+UNKNOWN = "not known"
+
+
+def whole(number: int) -> str:
+    """A whole number with its thousands apart."""
+    return f"{number:,}"
+
+
+def signed(number: int) -> str:
+    """A difference, with its sign; none for none."""
+    return f"{number:+,}" if number else "±0"
+
+
+def percent(share: Fraction | None) -> str:
+    """A share in percent, to one decimal, half a one up."""
+    if share is None:
+        return UNKNOWN
+    tenths = _tenths(share)
+    return f"{tenths // 10:,}.{tenths % 10} %"
+
+
+def percent_difference(before: Fraction | None, after: Fraction | None) -> str:
+    """By how many percentage points two shares differ as they are shown."""
+    if before is None or after is None:
+        return ""
+    tenths = _tenths(after) - _tenths(before)
+    sign = "±" if not tenths else "+" if tenths > 0 else "-"
+    return f"{sign}{abs(tenths) // 10}.{abs(tenths) % 10} pp"
+
+
+def decimal(number: Fraction) -> str:
+    """A number to two decimals, half a one up."""
+    hundredths = rounded(number * 100 + Fraction(1, 2))
+    return f"{hundredths // 100:,}.{hundredths % 100:02}"
+
+
+def money(minor: int, currency: str) -> str:
+    """An amount with its currency, its thousands apart."""
+    sign = "-" if minor < 0 else ""
+    units, dot, fraction = to_decimal_string(abs(minor), currency).partition(".")
+    return f"{sign}{int(units):,}{dot}{fraction} {currency}"
+
+
+def day(moment: date) -> str:
+    """A day, with its month in letters, so that nobody takes it for another."""
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def _tenths(share: Fraction) -> int:
+    return rounded(share * 1000 + Fraction(1, 2))

@@ -1,0 +1,128 @@
+"""What is tried: a program, what one of its points is worth, and what is assumed of its customers.
+
+Example: `at_checkout: {points: 100, are_worth: 2.00 USD}` makes a point worth 2 cents; 262,018 points are then worth
+5,240.36 USD. A program that says nothing of the kind needs `--point-value "2.00 USD per 100"`, or has no cost in money.
+
+What a newcomer would get wrong: an assumption is part of the result. Each one becomes a sentence of the report, so that
+nobody takes a trial without spending for a forecast.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from fractions import Fraction
+
+from services.ledger.domain.program import After, LedgerProgram
+from shared.calendar import midnight_after
+from shared.errors import InvalidInput
+from shared.money import digits_of, rounded
+from shared.programs import BEGINNING_OF_TIME, Version, Versions
+
+USUAL_FULFILMENT_DAYS = 3  # a parcel within a country
+_VALUE = re.compile(
+    r"(?P<amount>\d{1,9}(?:\.\d{1,6})?) (?P<currency>[A-Z]{3})(?: per (?P<points>[1-9]\d{0,8}))?"
+)
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,2})?) ?%")
+
+
+@dataclass(frozen=True, slots=True)
+class PointValue:
+    """What one point is worth, in exact minor units of a currency, and who says so."""
+
+    minor: Fraction
+    currency: str
+    words: str
+
+    def worth(self, points: int) -> int:
+        """What so many points are worth, in whole minor units, half a one up."""
+        return rounded(self.minor * points + Fraction(1, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What the orders do not tell: until when members are watched, and what they and the shop do besides ordering."""
+
+    closing_day: date
+    redeemed_share: Fraction = Fraction(0)
+    sign_ups: bool = True
+    fulfilled_after: timedelta = timedelta(days=USUAL_FULFILMENT_DAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A program to be tried; `label` tells it from the one beside it."""
+
+    label: str
+    title: str
+    program_id: str
+    rules: LedgerProgram
+    value: PointValue | None
+
+    @property
+    def versions(self) -> Versions[LedgerProgram]:
+        """The program as the only version, in force from the beginning of time."""
+        since = BEGINNING_OF_TIME
+        return Versions((Version(self.program_id, 1, since, since, {}, self.rules),))
+
+    @property
+    def waits_for_fulfilment(self) -> bool:
+        """Whether any award waits until the order is handed over."""
+        return any(wait.after is After.FULFILMENT for wait in self.rules.waits.values())
+
+    def closing(self, assumptions: Assumptions) -> datetime:
+        """The end of the closing day in the program's zone; what is due at that midnight is done."""
+        return midnight_after(assumptions.closing_day, self.rules.zone)
+
+
+def value_of(program: LedgerProgram, said: str | None) -> PointValue | None:
+    """What a point is worth: as `--point-value` says, else as the program pays it at checkout; None for unknown.
+
+    Raises:
+        InvalidInput: what was said is no value of a point.
+    """
+    if said is not None:
+        return _said(said)
+    checkout = program.checkout
+    if checkout is None:
+        return None
+    minor = Fraction(checkout.block_minor, checkout.block_points)
+    return PointValue(minor, checkout.currency, "as the program pays them at checkout")
+
+
+def share_of(text: str) -> Fraction:
+    """A share such as `60%`.
+
+    Raises:
+        InvalidInput: it is none between 0 % and 100 %.
+    """
+    found = _SHARE.fullmatch(text.strip())
+    share = Fraction(found[1]) / 100 if found else Fraction(2)
+    if share > 1:
+        raise InvalidInput(f"--redeem: write a share from 0% to 100%, such as 60%, not {text!r}")
+    return share
+
+
+def require_checkout(trial: Trial) -> None:
+    """Members can spend points at an order only where the program says how.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    if trial.rules.checkout is None:
+        raise InvalidInput(
+            f"--redeem: {trial.label} does not say what points pay at checkout; add `spend: {{at_checkout: "
+            f"{{points: 100, are_worth: 1.00 {trial.rules.currency}}}}}` to its section `ledger`"
+        )
+
+
+def _said(text: str) -> PointValue:
+    found = _VALUE.fullmatch(text.strip())
+    if found is None:
+        raise InvalidInput(
+            f'--point-value: write what points are worth, such as "2.00 EUR per 100" or "0.02 EUR", not {text!r}'
+        )
+    scale = 10 ** digits_of(found["currency"])
+    minor = Fraction(found["amount"]) * scale / int(found["points"] or 1)
+    return PointValue(minor, found["currency"], "as --point-value says")

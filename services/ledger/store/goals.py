@@ -1,0 +1,97 @@
+"""The rows of threshold credit: what each order counts in a period, and which awards its steps have.
+
+What a newcomer would get wrong: which periods an order counts in is known only once the order itself is loaded, since
+an edit or a refund names the order alone. So these rows come after the purchases.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import asyncpg
+
+from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.goal_awards import goal_award_id
+from services.ledger.domain.goals import Part, Reached, periods_of
+from services.ledger.domain.needs import Needs
+from shared.database import AnyConnection
+from shared.orders import exact
+from shared.queries import Queries
+
+
+async def load(
+    connection: AnyConnection, sql: Queries, book: Book, needs: Needs
+) -> list[tuple[MemberKey, str]]:
+    """Bring the periods of these orders; the awards that belong to them."""
+    keys = sorted(_periods(book, needs))
+    columns = list(zip(*keys, strict=True)) or [()] * 4
+    for row in await connection.fetch(sql.load_goal_parts, *columns):
+        part = _part(row)
+        key = (part.program_id, part.member_id)
+        book.goal_parts.load(key, (part.rule, part.period, part.order_id), part)
+    awards = []
+    for row in await connection.fetch(sql.load_goals_reached, *columns):
+        program_id, member_id, rule, period, ends = row
+        reached = Reached(program_id, member_id, rule, period, tuple(json.loads(ends)))
+        key = (reached.program_id, reached.member_id)
+        book.goals_reached.load(key, (reached.rule, reached.period), reached)
+        firsts = (0, *reached.ends[:-1])
+        awards += [(key, goal_award_id(reached.rule, reached.period, first)) for first in firsts]
+    return awards
+
+
+async def save(connection: AnyConnection, sql: Queries, book: Book) -> None:
+    """Write the rows that the batch changed."""
+    parts = sorted(
+        book.goal_parts.changed(), key=lambda p: (p.program_id, p.member_id, p.rule, p.period, p.order_id)
+    )
+    if parts:
+        rows = [_part_row(part) for part in parts]
+        await connection.execute(sql.save_goal_parts, *zip(*rows, strict=True))
+    reached = sorted(
+        book.goals_reached.changed(), key=lambda r: (r.program_id, r.member_id, r.rule, r.period)
+    )
+    if reached:
+        rows = [(r.program_id, r.member_id, r.rule, r.period, json.dumps(r.ends)) for r in reached]
+        await connection.execute(sql.save_goals_reached, *zip(*rows, strict=True))
+
+
+def _periods(book: Book, needs: Needs) -> set[tuple[str, str, str, str]]:
+    found: set[tuple[str, str, str, str]] = set()
+    for (key, order_id), stated in needs.striving.items():
+        purchase = book.purchases.get(key, order_id)
+        paid_at = purchase.paid_at if purchase is not None else None
+        times = stated | {paid_at} if paid_at is not None else stated
+        found.update((*key, rule, period) for rule, period in periods_of(book.programs[key[0]], times))
+    return found
+
+
+def _part(row: asyncpg.Record) -> Part:
+    return Part(
+        row["program_id"],
+        row["member_id"],
+        row["rule"],
+        row["period"],
+        row["order_id"],
+        row["paid_at"],
+        row["program_version"],
+        row["admitted"],
+        exact(row["spent"]),
+        row["fulfilled_at"],
+    )
+
+
+def _part_row(part: Part) -> tuple[Any, ...]:
+    return (
+        part.program_id,
+        part.member_id,
+        part.rule,
+        part.period,
+        part.order_id,
+        part.paid_at,
+        part.program_version,
+        part.admitted,
+        str(part.spent),
+        part.fulfilled_at,
+    )
