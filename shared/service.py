@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random, SystemRandom
 from types import ModuleType
 from typing import Any
 
@@ -43,6 +44,8 @@ class Ports:
     metrics: Metrics
     clock: Clock
     wake_relay: Callable[[], None]
+    random: Random = field(default_factory=SystemRandom)
+    """Where codes and ids are drawn from; unguessable, unless a simulation gives another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,5 +3,5 @@
 Owns the book: transfers, lots, balances, holds, and what each order or event earned, with the reason.
 Listens to orders, sign-ups, shares, reviews and activities of the shop; to levels (which multiply what an order earns,
 and whose entry rewards it pays) and to referrals (whose rewards it pays).
-Announces points pending, earned, held, released, spent, reversed and expired.
+Announces points pending, earned, held, released, spent, restored, reversed and expired.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.errors import Kind, ServiceError
+from shared.errors import Kind, ServiceError, Unavailable
 
 
 class UnknownMember(ServiceError):
@@ -59,3 +59,107 @@ class HoldConflict(ServiceError):
 
     kind = Kind.CONFLICT
     code = "hold_conflict"
+
+
+class SpendConflict(ServiceError):
+    """A spend or a hold with this id exists, with other content."""
+
+    kind = Kind.CONFLICT
+    code = "spend_conflict"
+
+
+class NoCheckout(ServiceError):
+    """The program does not say what this is worth at a checkout."""
+
+    kind = Kind.CONFLICT
+    code = "no_checkout"
+
+
+class NotWholeBlocks(ServiceError):
+    """Points pay in whole blocks only."""
+
+    kind = Kind.INVALID
+    code = "not_whole_blocks"
+
+
+class NotUsable(ServiceError):
+    """The program does not let this order use so many points."""
+
+    kind = Kind.CONFLICT
+    code = "not_usable"
+
+
+class UnknownReward(ServiceError):
+    """There is no reward with this name or id."""
+
+    kind = Kind.NOT_FOUND
+    code = "unknown_reward"
+
+
+class RewardUnavailable(ServiceError):
+    """This member cannot have this reward now; `reasons` says why."""
+
+    kind = Kind.CONFLICT
+    code = "reward_unavailable"
+
+
+class RewardSoldOut(ServiceError):
+    """All of this reward are gone."""
+
+    kind = Kind.CONFLICT
+    code = "reward_sold_out"
+
+
+class RewardClosed(ServiceError):
+    """The reward was used, voided or has expired, or a checkout has it in hand."""
+
+    kind = Kind.CONFLICT
+    code = "reward_closed"
+
+
+class RewardConflict(ServiceError):
+    """A reward with this id exists, with other content."""
+
+    kind = Kind.CONFLICT
+    code = "reward_conflict"
+
+
+class PoolEmpty(ServiceError):
+    """The pool of codes for this reward is empty, and nothing was taken; upload further codes."""
+
+    kind = Kind.CONFLICT
+    code = "coupon_pool_empty"
+
+
+class UnknownCoupon(ServiceError):
+    """There is no coupon with this code, or none that is reserved or used so."""
+
+    kind = Kind.NOT_FOUND
+    code = "unknown_coupon"
+
+
+class CouponRefused(ServiceError):
+    """The coupon cannot be used so; `reasons` lists everything that is against it."""
+
+    kind = Kind.CONFLICT
+    code = "coupon_refused"
+
+
+class CodeTaken(ServiceError):
+    """Another coupon of the program has this code."""
+
+    kind = Kind.CONFLICT
+    code = "code_taken"
+
+
+class CharityUnknown(ServiceError):
+    """The donation names no charity that the program knows."""
+
+    kind = Kind.INVALID
+    code = "charity_unknown"
+
+
+class CodeDrawnTwice(Unavailable):
+    """A code that was drawn is another coupon's already; the next try draws another."""
+
+    code = "code_drawn_twice"

@@ -8,25 +8,25 @@ settled beyond its time: it is booked as of its time, but undoes no spend, hold 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar
 
-from services.ledger.domain.book import Book, Level, MemberKey, Purchase
+from services.ledger.domain.book import Book, Level, MemberKey, Purchase, RefundAt
+from services.ledger.domain.checkout import capture_for_order
 from services.ledger.domain.deeds import (
     ENTRY_REWARD,
     award_deed,
     pay_grants,
+    referral_name,
     take_back_entry_rewards,
     take_back_grants,
     take_back_review,
 )
 from services.ledger.domain.erasure import erase
 from services.ledger.domain.goal_awards import follow_goals
-from services.ledger.domain.holds import capture
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.settling import settle
-from services.ledger.errors import HoldClosed, UnknownHold
+from services.ledger.domain.using import come_back_for, follow_statement
 from shared.events import (
     ActivityRecorded,
     ContentShared,
@@ -39,6 +39,7 @@ from shared.events import (
     OrderPaid,
     OrderRefunded,
     ReferralApproved,
+    ReferralStarted,
     ReferralVoided,
     ReviewPublished,
     ReviewRemoved,
@@ -75,24 +76,14 @@ def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
 @on(OrderPaid)
 @_settled
 def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
-    """A paid order earns, unless a refund that overtook it already took everything back; it captures its hold.
-
-    A hold that is unknown or closed captures nothing, and the order still counts: it was paid.
-    """
+    """A paid order earns, unless a refund that overtook it already took everything back; it captures what paid it."""
+    before = book.purchases.get(key, event.data.order_id)
     award_order(event, book, key)
+    capture_for_order(event, book, key)
+    gone = before.paid.coupon_codes if before is not None and before.paid is not None else ()
+    if event.data.coupon_codes or gone:
+        _use_codes(event, book, key, gone)
     follow_goals(book, key, event.data.order_id, cause=event.id, at=event.time)
-    if event.data.hold_id is None:
-        return
-    with suppress(UnknownHold, HoldClosed):
-        capture(
-            book,
-            key,
-            event.data.hold_id,
-            points=None,
-            cause=event.id,
-            at=event.time,
-            order_id=event.data.order_id,
-        )
 
 
 @on(OrderRefunded)
@@ -100,13 +91,14 @@ def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
 def take_back_for_refund(event: Event[OrderRefunded], book: Book, key: MemberKey) -> None:
     """The order holds what the customer keeps of it; a refund that overtook its order waits on its row."""
     purchase = _purchase(book, key, event.data.order_id)
-    if any(known.refund_id == event.data.refund_id for known in purchase.refunds):
+    if any(known.said.refund_id == event.data.refund_id for known in purchase.refunds):
         return
     if purchase.paid is not None:
         currency = book.versions_of(key[0]).at(event.time).rules.currency
         refund_of(event.data, order_of(purchase.paid, currency, purchase.removed_lines))
-    purchase = replace(purchase, refunds=(*purchase.refunds, event.data))
+    purchase = replace(purchase, refunds=(*purchase.refunds, RefundAt(event.time, event.data)))
     book.put_purchase(purchase)
+    come_back_for(book, purchase, cause=event.id, at=event.time)
     follow_refunds(book, key, purchase, cause=event.id, at=event.time)
     follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
@@ -119,6 +111,7 @@ def take_back_for_cancellation(event: Event[OrderCancelled], book: Book, key: Me
     if purchase.cancelled_at is None:
         purchase = replace(purchase, cancelled_at=event.time)
         book.put_purchase(purchase)
+        come_back_for(book, purchase, cause=event.id, at=event.time)
         follow_refunds(book, key, purchase, cause=event.id, at=event.time)
         follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
 
@@ -189,11 +182,19 @@ def follow_level(event: Event[Any], book: Book, key: MemberKey) -> None:
         take_back_entry_rewards(book, key, data.rewards_taken_back, cause=event.id, at=event.time)
 
 
+@on(ReferralStarted)
+@_settled
+def welcome_friend(event: Event[ReferralStarted], book: Book, key: MemberKey) -> None:
+    """The friend gets the welcome that was promised, once; it is worth nothing without an order."""
+    name = referral_name(event.data)
+    pay_grants(book, key, event.data.rewards, kind="referral", name=name, cause=event.id, at=event.time)
+
+
 @on(ReferralApproved)
 @_settled
 def pay_referral(event: Event[ReferralApproved], book: Book, key: MemberKey) -> None:
     """The ledger pays what the referral promised this side, once."""
-    name = f"referral:{event.data.referral_id}:{event.data.role}"
+    name = referral_name(event.data)
     pay_grants(book, key, event.data.rewards, kind="referral", name=name, cause=event.id, at=event.time)
 
 
@@ -201,7 +202,7 @@ def pay_referral(event: Event[ReferralApproved], book: Book, key: MemberKey) -> 
 @_settled
 def take_back_referral(event: Event[ReferralVoided], book: Book, key: MemberKey) -> None:
     """A referral that was paid and no longer counts gives back what this side got."""
-    name = f"referral:{event.data.referral_id}:{event.data.role}"
+    name = referral_name(event.data)
     take_back_grants(book, key, name, cause=event.id, at=event.time)
 
 
@@ -210,6 +211,13 @@ def take_back_referral(event: Event[ReferralVoided], book: Book, key: MemberKey)
 def forget_member(event: Event[CustomerDeleted], book: Book, key: MemberKey) -> None:
     """Holds are released, what is left expires, and the books stay balanced."""
     erase(book, key, cause=event.id, at=event.time)
+
+
+def _use_codes(event: Event[OrderPaid], book: Book, key: MemberKey, gone: tuple[str, ...]) -> None:
+    """The order uses the codes that its newest statement names."""
+    purchase = _purchase(book, key, event.data.order_id)
+    gone += event.data.coupon_codes
+    follow_statement(book, key, purchase, gone=gone, cause=event.id, at=event.time)
 
 
 def _purchase(book: Book, key: MemberKey, order_id: str) -> Purchase:

@@ -11,13 +11,19 @@ from services.ledger.simulation.command import simulate
 from services.ledger.store import Store
 from services.ledger.views import Reading
 from shared.events import (
+    PointsDonated,
     PointsEarned,
     PointsExpired,
     PointsHeld,
     PointsPending,
     PointsReleased,
+    PointsRestored,
     PointsReversed,
     PointsSpent,
+    RewardExpired,
+    RewardIssued,
+    RewardUsed,
+    RewardVoided,
 )
 from shared.programs import Programs
 from shared.service import Doors, Ports, Service
@@ -26,7 +32,7 @@ from shared.service import Doors, Ports, Service
 def build(ports: Ports) -> Doors:
     """The ledger's doors on these ports."""
     programs = Programs(ports.machinery, program.parse)
-    store = Store(ports.sql)
+    store = Store(ports.sql, ports.random)
     actions = Actions(ports.sql, ports.machinery, store, programs)
     return Doors(
         handle=actions.handle,
@@ -47,8 +53,15 @@ SERVICE = Service(
         PointsHeld,
         PointsReleased,
         PointsSpent,
+        PointsRestored,
         PointsReversed,
         PointsExpired,
+        PointsRestored,
+        PointsDonated,
+        RewardIssued,
+        RewardUsed,
+        RewardVoided,
+        RewardExpired,
     ),
     routers=api.routers,
     build=build,

@@ -50,6 +50,9 @@ CHECKS: dict[str, Callable[[Any], str]] = {
         f"{row['available']} {row['asset']} are available, but {row['remaining']} remain in lots"
     ),
     "holds_off": lambda row: f"{row['held']} {row['asset']} are held, but open holds have {row['points']}",
+    "spends_off": lambda row: (
+        f"hold {row['hold_id']} should have spent {row['spent']} {row['asset']}, but its transfers spent {row['moved']}"
+    ),
     "pending_off": lambda row: (
         f"{row['pending']} {row['asset']} are pending, but awards wait with {row['points']}"
     ),

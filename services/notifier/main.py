@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from random import SystemRandom
 
 from prometheus_client import Counter
 
@@ -88,7 +87,7 @@ def _senders(
             links=links,
             mailer=SmtpMailer(server),
             clock=clock,
-            random=SystemRandom(),
+            random=ports.random,
             options=options,
             sent=sent,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from base64 import urlsafe_b64encode
 
 import services.referrals
 from services.referrals import api
@@ -34,7 +34,7 @@ def build(ports: Ports) -> Doors:
             "programs": actions.programs,
             "views": Views(ports.sql),
             "public_url": ports.settings.public_url.rstrip("/"),
-            "draw_click_id": lambda: secrets.token_urlsafe(CLICK_BYTES),
+            "draw_click_id": lambda: urlsafe_b64encode(ports.random.randbytes(CLICK_BYTES)).decode(),
         },
     )
 

@@ -129,8 +129,12 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "points.earned.v1": {**_AWARD, "balance": {"available": 133}, "expires_at": "2027-11-30T23:00:00Z"},
     "points.held.v1": _moved(500, available=133, held=500, hold_id="h-2", held_until="2026-11-05T10:30:00Z"),
     "points.released.v1": _moved(500, available=633, hold_id="h-2"),
-    "points.spent.v1": _moved(500, available=133, hold_id="h-2", order_id="1002", kind="checkout"),
-    "points.restored.v1": _moved(500, available=633, order_id="1002", reason="the order was refunded"),
+    "points.spent.v1": _moved(
+        500, available=133, hold_id="h-2", order_id="1002", order_spent=500, kind="capture"
+    ),
+    "points.restored.v1": _moved(
+        200, available=333, hold_id="h-2", order_id="1002", order_spent=300, kind="return", cause="evt-5003"
+    ),
     "points.reversed.v1": _moved(87, available=46, order_id="1001", order_points=46, cause="evt-5002"),
     "points.expired.v1": _moved(46, kind="expiry"),
     "points.transferred.v1": _moved(100, available=33, direction="sent", counterpart_id="c-3", kind="gift"),

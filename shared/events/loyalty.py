@@ -60,25 +60,38 @@ class RulePoints:
     points: SignedPoints
 
 
+Names = Annotated[tuple[Id, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Grant:
     """A reward that somebody is to get."""
 
     kind: Word
-    """`points`, `coupon`, `gift_card`, `product`, …"""
+    """`points`, `credit`, `coupon` (money or a percentage off), `free_shipping`, `product`, `gift_card`, `ticket`,
+    `donation`, …"""
     asset: Asset | None = None
     points: Points | None = None
     percent: Factor | None = None
     amount: Amount | None = None
     currency: Currency | None = None
+    at_most: Amount | None = None
+    """The most that a percentage takes off, in `currency`."""
+    order_at_least: Amount | None = None
+    """The items after discounts that an order must have, in `currency`."""
     product_id: Id | None = None
+    """The product that is given."""
+    products: Names = ()
+    """The only products that it counts for; none = all."""
+    name: Text | None = None
+    """What a ticket lets in to."""
+    charity: Id | None = None
     code: Id | None = None
     """The coupon, once it exists."""
     valid_until: Timestamp | None = None
 
 
 Grants = Annotated[tuple[Grant, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
-Names = Annotated[tuple[Id, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +153,8 @@ class PointsSpent(PointsMoved):
 
     hold_id: Id | None = None
     reward_id: Id | None = None
+    order_spent: Points | None = None
+    """What the order is paid with after it: spent less restored."""
 
 
 @event("points.restored.v1", topic="loyalty.points")
@@ -147,7 +162,10 @@ class PointsSpent(PointsMoved):
 class PointsRestored(PointsMoved):
     """Spent points came back, after a refund or a voided reward."""
 
+    hold_id: Id | None = None
     reward_id: Id | None = None
+    order_spent: Points | None = None
+    """What the order is paid with after it: spent less restored."""
 
 
 @event("points.reversed.v1", topic="loyalty.points")

@@ -182,6 +182,7 @@ async def test_a_cancelled_order_holds_nothing(ledger: Running) -> None:
 
 
 async def test_a_hold_is_captured_in_part_and_the_rest_goes_back(ledger: Running) -> None:
+    await ledger.applies(tea_and_cups(spend={}), at=NOON - timedelta(days=1))
     await ledger.receives(a_sign_up())
     async with ledger.client() as client:
         held = await client.post(f"/v1/members/{MEMBER}/holds", json={"hold_id": "h1", "points": 80})
@@ -204,7 +205,7 @@ async def test_a_hold_is_captured_in_part_and_the_rest_goes_back(ledger: Running
 async def test_a_hold_that_times_out_is_released_when_somebody_looks(ledger: Running) -> None:
     await ledger.receives(a_sign_up())
     async with ledger.client() as client:
-        await client.post(f"/v1/members/{MEMBER}/holds", json={"hold_id": "h1", "points": 80, "minutes": 5})
+        await client.post(f"/v1/members/{MEMBER}/holds", json={"hold_id": "h1", "points": 100, "minutes": 5})
         ledger.now = NOON + timedelta(minutes=5)
         late = await client.post(f"/v1/members/{MEMBER}/holds/h1/capture", json={})
         assert (late.status_code, late.json()["state"]) == (409, "timed_out")

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, Self
 
-from services.ledger.domain import holds
+from services.ledger.domain import checkout, holds
 from services.ledger.domain.book import MEMBER_ACCOUNTS, Award, Book, Hold, Lot, Member, MemberKey
 from services.ledger.domain.lots import open_lots
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.quotes import Quote
 from services.ledger.domain.settling import settle
 from services.ledger.handlers import on
 from services.ledger.program import parse
 from shared.errors import ServiceError
-from shared.events import Event, Grant, TierRaised
+from shared.events import Event, Grant, OrderPaid, TierRaised
 from shared.programs import BEGINNING_OF_TIME, Version, Versions
 from tests.support.events import MEMBER, NOON, PROGRAM, an_event
 
@@ -82,13 +84,14 @@ class Desk:
             for number, (since, document) in enumerate(found, 1)
         ]
         self.book = Book({PROGRAM: Versions(tuple(versions))})
+        self.book.shelf.draw_number = Random(7).randrange  # the same codes in every run
         for member in self.members:
             key = (PROGRAM, member)
             self.book.members.load(key, "", Member(*key))
             self.book.stored_due[key] = None
             self.book.detailed.add(key)
 
-    def receives(self, *events: Event[Any]) -> Desk:
+    def receives(self, *events: Event[Any]) -> Self:
         """Handle events that must all be accepted."""
         refused = self.tries(*events)
         assert not refused, refused
@@ -100,7 +103,7 @@ class Desk:
         assert differences(self.book) == []
         return refused
 
-    def reaches(self, moment: datetime) -> Desk:
+    def reaches(self, moment: datetime) -> Self:
         """Let the clock's job do all that is due up to a moment, for everybody."""
         self.now = max(self.now, moment)
         for member in self.members:
@@ -108,20 +111,82 @@ class Desk:
         assert differences(self.book) == []
         return self
 
-    def holds(self, points: int, hold_id: str = "h", *, minutes: int = 30, member: str = MEMBER) -> Hold:
+    def holds(
+        self,
+        points: int,
+        hold_id: str = "h",
+        *,
+        minutes: int | None = 30,
+        member: str = MEMBER,
+        asset: str = "points",
+        order_id: str | None = None,
+        cart: OrderPaid | None = None,
+    ) -> Hold:
         """Set points aside, as the HTTP door does."""
         key, now = self._settled(member)
-        until = now + timedelta(minutes=minutes)
         return self._checked(
-            holds.hold_points(self.book, key, hold_id=hold_id, points=points, held_until=until, now=now)
+            checkout.hold_for_checkout(
+                self.book,
+                key,
+                hold_id=hold_id,
+                points=points,
+                now=now,
+                minutes=minutes,
+                asset=asset,
+                order_id=order_id,
+                cart=cart,
+            )
         )
 
-    def captures(self, hold_id: str = "h", points: int | None = None, *, member: str = MEMBER) -> Hold:
+    def captures(
+        self,
+        hold_id: str = "h",
+        points: int | None = None,
+        *,
+        member: str = MEMBER,
+        order_id: str | None = None,
+    ) -> Hold:
         """Spend a hold."""
         key, now = self._settled(member)
         return self._checked(
-            holds.capture(self.book, key, hold_id, points=points, cause="test", at=now, order_id=None)
+            checkout.capture_hold(
+                self.book, key, hold_id, points=points, cause="test", at=now, order_id=order_id
+            )
         )
+
+    def pays(
+        self,
+        points: int,
+        spend_id: str = "s",
+        *,
+        member: str = MEMBER,
+        asset: str = "points",
+        order_id: str | None = None,
+        cart: OrderPaid | None = None,
+    ) -> Hold:
+        """Spend points at once, as the HTTP door does."""
+        key, now = self._settled(member)
+        return self._checked(
+            checkout.spend_at_once(
+                self.book,
+                key,
+                spend_id=spend_id,
+                points=points,
+                now=now,
+                asset=asset,
+                order_id=order_id,
+                cart=cart,
+            )
+        )
+
+    def quotes(self, cart: OrderPaid, *, member: str = MEMBER, asset: str = "points") -> Quote:
+        """What a cart could use."""
+        key, now = self._settled(member)
+        return checkout.quote_cart(self.book, key, cart, asset=asset, now=now)
+
+    def spent_on(self, order_id: str, *, member: str = MEMBER, asset: str = "points") -> int:
+        """What is spent on an order now."""
+        return holds.spent_on(self.book, (PROGRAM, member), order_id, asset) or 0
 
     def releases(self, hold_id: str = "h", *, member: str = MEMBER) -> Hold:
         """Set a hold free."""
@@ -185,6 +250,10 @@ def differences(book: Book) -> list[str]:
         key = (program_id, member_id)
         for asset in _assets_of(book, key):
             found += _asset_off(book, key, asset, moved)
+        found += [
+            f"{member_id}: {lot} is out of bounds" for lot in book.lots.of(key).values() if not _is_sound(lot)
+        ]
+        found += _spends_off(book, key)
         if book.member(key).erased_at is None:
             found += _awards_off(book, key, of_award)
     return found
@@ -193,7 +262,7 @@ def differences(book: Book) -> list[str]:
 def _assets_of(book: Book, key: MemberKey) -> set[str]:
     """Everything that a row of the member is about."""
     tables = (book.balances, book.awards, book.lots, book.holds)
-    return {row.asset for table in tables for row in table.of(key).values()}  # type: ignore[attr-defined]
+    return {row.asset for table in tables for row in table.of(key).values()}
 
 
 def _asset_off(
@@ -219,6 +288,28 @@ def _asset_off(
     )
     if waiting != balance.pending and book.member(key).erased_at is None:
         found.append(f"{who}: {balance.pending} pending, awards wait with {waiting}")
+    return found
+
+
+def _is_sound(lot: Lot) -> bool:
+    return 0 <= lot.remaining <= lot.amount and 0 <= lot.expired <= lot.amount
+
+
+def _spends_off(book: Book, key: MemberKey) -> list[str]:
+    found = []
+    spent: Counter[str | None] = Counter()
+    for each in book.transfers:
+        if each.member_id == key[1]:
+            spent[each.hold_id] += each.amount * (
+                (each.to_account == "redeemed") - (each.from_account == "redeemed")
+            )
+    for hold in book.holds.of(key).values():
+        if not (0 <= hold.borne <= hold.returned <= hold.captured <= hold.points):
+            found.append(f"{hold.hold_id} is out of bounds: {hold}")
+        if sum(each.points for each in hold.draws) != hold.points:
+            found.append(f"{hold.hold_id} is not what was drawn: {hold}")
+        if spent[hold.hold_id] != hold.captured - hold.returned:
+            found.append(f"{hold.hold_id} should have spent {hold.captured - hold.returned}")
     return found
 
 

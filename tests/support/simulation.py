@@ -13,14 +13,14 @@ from services.ledger.simulation.measuring import Tally
 from services.ledger.simulation.orders import History, read_orders
 from services.ledger.simulation.report import Report
 from services.ledger.simulation.running import batches, lived, placed
-from services.ledger.simulation.trial import Assumptions, Trial, value_of
+from services.ledger.simulation.trial import Assumptions, Trial, values_of
 
 
 def a_trial(document: Mapping[str, Any], label: str = "club", point_value: str | None = None) -> Trial:
     """A program to be tried."""
     rules = parse(document)
     title = document.get("name", "Tea Club")
-    return Trial(label, title, document["program"], rules, value_of(rules, point_value))
+    return Trial(label, title, document["program"], rules, values_of(rules, point_value))
 
 
 def a_history(folder: Path, text: str, currency: str = "EUR") -> History:

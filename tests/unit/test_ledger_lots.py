@@ -25,7 +25,15 @@ from services.ledger.errors import (
 from shared.calendar import Period, midnight
 from shared.errors import ServiceError
 from shared.events import CustomerDeleted
-from tests.support.events import MEMBER, NOON, a_refund, a_sign_up, an_event, an_order_paid
+from tests.support.events import (
+    MEMBER,
+    NOON,
+    a_cancellation,
+    a_refund,
+    a_sign_up,
+    an_event,
+    an_order_paid,
+)
 from tests.support.ledger import PER_EURO, Desk, a_document, a_rise, a_rule, at
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -261,6 +269,11 @@ class Till(RuleBasedStateMachine):
         order = self.orders[which % len(self.orders)]
         self.desk.receives(a_refund(order, amount=f"{points}.00", at=self.desk.now))
 
+    @precondition(lambda self: self.orders)
+    @rule(which=st.integers(0, 99))
+    def call_off(self, which: int) -> None:
+        self.desk.receives(a_cancellation(self.orders[which % len(self.orders)], at=self.desk.now))
+
     @rule(points=st.integers(1, 150), minutes=st.sampled_from([30, 30_000, 200_000]))
     def hold(self, points: int, minutes: int) -> None:
         self.number += 1
@@ -273,11 +286,26 @@ class Till(RuleBasedStateMachine):
             assert points <= available
 
     @precondition(lambda self: self.open_holds)
-    @rule(share=st.floats(0, 1), which=st.integers(0, 99))
-    def capture(self, share: float, which: int) -> None:
+    @rule(share=st.floats(0, 1), which=st.integers(0, 99), order=st.none() | st.integers(0, 99))
+    def capture(self, share: float, which: int, order: int | None) -> None:
         name = self.open_holds[which % len(self.open_holds)]
         points = self.desk.book.holds.of(("demo", MEMBER))[name].points
-        self.desk.captures(name, int(share * points))
+        pays_for = self.orders[order % len(self.orders)].data.order_id if order and self.orders else None
+        self.desk.captures(name, int(share * points), order_id=pays_for)
+
+    @precondition(lambda self: self.orders and self.desk.balance()[1] > 0)
+    @rule(share=st.floats(0.01, 1), which=st.integers(0, 99))
+    def pay(self, share: float, which: int) -> None:
+        self.number += 1
+        points = max(1, int(share * self.desk.balance()[1]))
+        order = self.orders[which % len(self.orders)].data.order_id
+        self.desk.pays(points, str(self.number), order_id=order)
+
+    @precondition(lambda self: self.orders)
+    @rule(points=st.integers(1, 100), which=st.integers(0, 99))
+    def edit(self, points: int, which: int) -> None:
+        order = self.orders[which % len(self.orders)].data.order_id
+        self.desk.receives(an_order_paid(f"{points}.00", order_id=order, at=self.desk.now))
 
     @precondition(lambda self: self.open_holds)
     @rule(which=st.integers(0, 99))

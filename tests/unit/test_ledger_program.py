@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from services.ledger.domain.conditions import Between, Hours
-from services.ledger.domain.program import After, Checkout, Effect, Negative, Wait
+from services.ledger.domain.program import After, Effect, Negative, Wait
+from services.ledger.domain.spending import Checkout, Spending, SpentBack
 from services.ledger.program import parse, schema
 from shared.calendar import Period
 from shared.money import Rounding
@@ -99,6 +100,37 @@ def faults(document: dict[str, Any]) -> list[tuple[str, str]]:
             "ledger.spend.at_checkout.order_at_least",
             "write it in EUR, as `are_worth`",
         ),
+        (
+            a_document(spend={"at_checkout": {"points": "100", "are_worth": "0.00 EUR"}}),
+            "ledger.spend.at_checkout.are_worth",
+            "write something more than nothing",
+        ),
+        (
+            a_document(spend={"at_checkout": {"points": "100", "are_worth": "1.00 EUR", "at_most": "150 %"}}),
+            "ledger.spend.at_checkout.at_most",
+            "write more than 0 % and at most 100 %",
+        ),
+        (
+            a_document(spend={"at_checkout": {"points": "100", "are_worth": "1.00 EUR", "hold": "0 minutes"}}),
+            "ledger.spend.at_checkout.hold",
+            "write at least 1 minute",
+        ),
+        (
+            a_document(spend={"also_at_checkout": {"stamps": {"at_most": "50 %"}}}),
+            "ledger.spend.also_at_checkout.stamps",
+            "say what stamps are worth: so many `units`, and what they `are_worth`",
+        ),
+        (
+            a_document(spend={"also_at_checkout": {"stamps": {"units": "10"}}}),
+            "ledger.spend.also_at_checkout.stamps",
+            "say both, so many `units` and what they `are_worth`",
+        ),
+        (
+            a_document(spend={"also_at_checkout": {"beans": {"units": "1", "are_worth": "1.00 EUR"}}}),
+            "ledger.spend.also_at_checkout.beans",
+            None,
+        ),
+        (a_document(spend={"spent_points_back": "sometimes"}), "ledger.spend.spent_points_back", None),
         (a_document(FIXED, zone="Nowhere"), "time_zone", "'Nowhere' is no time zone of the IANA database."),
         (a_document(FIXED) | {"currency": "euro"}, "currency", None),
     ],
@@ -124,7 +156,7 @@ def test_all_faults_are_told_at_once() -> None:
 
 def test_a_document_without_a_section_is_a_program_that_gives_nothing() -> None:
     program = parse({"currency": "EUR"})
-    assert (program.rules, program.checkout, program.zone.key) == ({}, None, "UTC")
+    assert (program.rules, program.spending, program.zone.key) == ({}, Spending(), "UTC")
 
 
 def test_text_and_json_values_read_alike() -> None:
@@ -152,7 +184,7 @@ def test_a_file_of_the_example_reads_as_it_is_meant() -> None:
     policy = program.points
     assert (policy.expire_months, policy.expiry_rounded_to) == (12, Period.MONTH)
     assert (policy.negative, policy.rounding) == (Negative.ALLOW, Rounding.DOWN)
-    assert program.checkout == Checkout(100, 100, "EUR")
+    assert program.spending.checkout_for("points") == Checkout(100, 100, "EUR")
 
 
 def test_currencies_have_their_own_number_of_decimals() -> None:
@@ -179,10 +211,27 @@ def test_a_checkout_says_what_points_are_worth() -> None:
         "are_worth": "1.50 EUR",
         "order_at_least": "20.00 EUR",
         "at_most": "50 %",
+        "at_least": "400",
         "hold": "5 minutes",
     }
     program = a_program(spend={"at_checkout": words})
-    assert program.checkout == Checkout(200, 150, "EUR", 2000, Fraction(1, 2), 5)
+    checkout = program.spending.checkout_for("points")
+    assert checkout == Checkout(200, 150, "EUR", 2000, Fraction(1, 2), 5, at_least=400)
+
+
+def test_store_credit_pays_without_a_word_and_other_assets_by_theirs() -> None:
+    words = {"credit": {"at_most": "50 %"}, "stamps": {"units": "10", "are_worth": "5.00 EUR"}}
+    spending = a_program(spend={"also_at_checkout": words}).spending
+    assert spending.checkout_for("credit:EUR") == Checkout(1, 1, "EUR", largest_share=Fraction(1, 2))
+    assert spending.checkout_for("credit:JPY") == Checkout(1, 1, "JPY")
+    assert spending.checkout_for("stamps") == Checkout(10, 500, "EUR")
+    assert spending.checkout_for("points") is None
+
+
+def test_what_comes_back_is_written_in_words() -> None:
+    assert a_program(spend={"spent_points_back": "full_only", "grace": "10 days"}).spending == Spending(
+        spent_back=SpentBack.FULL_ONLY, grace_days=10
+    )
 
 
 def test_a_wait_or_a_date_that_yaml_would_misread_is_read_from_text() -> None:

@@ -19,8 +19,9 @@ from services.ledger.simulation import page
 from services.ledger.simulation.export import document_of
 from services.ledger.simulation.figures import Figures, RuleFigures, distribution_of
 from services.ledger.simulation.plots import HEIGHT, scale_of
+from services.ledger.simulation.rows import key_figures, members
 from services.ledger.simulation.sentences import sentences_of
-from services.ledger.simulation.trial import share_of, value_of
+from services.ledger.simulation.trial import share_of, values_of
 from services.tiers.main import SERVICE as TIERS
 from shared.cli import application
 from shared.errors import InvalidInput
@@ -137,7 +138,7 @@ def test_lines_earn_by_what_the_file_says_of_them(tmp_path: Path) -> None:
         """,
     )
     found = figures_of(a_trial(document), history, "2026-01-31")
-    assert [(rule.rule, rule.points) for rule in found.rules] == [("base", 60), ("tea counts double", 23)]
+    assert [(rule.rule, rule.amount) for rule in found.rules] == [("base", 60), ("tea counts double", 23)]
 
 
 def test_orders_after_the_closing_day_and_in_other_currencies_are_told(tmp_path: Path) -> None:
@@ -153,9 +154,17 @@ def test_orders_after_the_closing_day_and_in_other_currencies_are_told(tmp_path:
     found = figures_of(a_trial(CLUB), history, "2026-01-31")
     assert found.revenue_minor == 2000
     told = sentences_of(a_report(history, found))
-    assert "1 orders for 30.00 CHF earn by the rules for CHF, and are not in the revenue." in told
-    assert "1 orders after 31 Jan 2026 are left out." in told
+    assert "1 order for 30.00 CHF: earning by the rules for CHF, and not in the revenue." in told
+    assert "1 order after 31 Jan 2026: left out." in told
     assert "Columns that nobody reads: note." in told
+
+
+def test_a_program_that_gives_nothing_and_a_file_of_guests_are_told_too(tmp_path: Path) -> None:
+    history = a_history(tmp_path, "customer_id,date,total\n,2026-01-10,20.00")
+    report = a_report(history, figures_of(a_trial(a_document()), history, "2026-01-31"))
+    assert "1 order of guests: in the revenue, and earning nothing." in sentences_of(report)
+    assert report.figures[0].members.members == 0
+    assert "What members are owed" in page.html_of(report)
 
 
 def test_the_spread_over_members_is_as_worked_by_hand() -> None:
@@ -170,15 +179,13 @@ def test_the_spread_over_members_is_as_worked_by_hand() -> None:
 
 def test_a_point_is_worth_what_was_said_else_what_it_pays_at_checkout() -> None:
     program = a_program(PER_EURO, spend=CHECKOUT)
-    own = value_of(program, None)
-    assert own is not None
+    own = values_of(program, None)["points"]
     assert (own.minor, own.worth(110)) == (Fraction(5), 550)
-    said = value_of(program, "1.25 USD per 1000")
-    assert said is not None
+    said = values_of(program, "1.25 USD per 1000")["points"]
     assert (said.minor, said.currency, said.worth(4)) == (Fraction(1, 8), "USD", 1)
-    assert value_of(a_program(PER_EURO), None) is None
+    assert values_of(a_program(PER_EURO), None) == {}
     with pytest.raises(InvalidInput, match="such as"):
-        value_of(program, "two cents")
+        values_of(program, "two cents")
 
 
 @pytest.mark.parametrize("text", ["120%", "-5%", "some", "0.6"])
@@ -190,7 +197,7 @@ def test_a_share_that_is_none_is_refused(text: str) -> None:
 def test_points_without_a_value_have_no_cost_and_the_report_says_so(tmp_path: Path) -> None:
     history = a_history(tmp_path, ORDERS)
     report = a_report(history, figures_of(a_trial(a_document(PER_EURO)), history, "2026-03-30"))
-    assert report.key_figures()[0].answers == ("not known",)
+    assert key_figures(report)[0].answers == ("not known",)
     assert sentences_of(report)[0].startswith("What a point is worth is not known")
     assert document_of(report)["programs"][0]["worth"]["issued"] is None
 
@@ -211,6 +218,36 @@ def test_a_scale_holds_its_numbers_on_few_round_lines() -> None:
         assert scale.low <= low <= high <= scale.high
         assert len(scale.ticks(str)) <= 8
         assert (scale.y(scale.high), scale.y(scale.low)) == (0, HEIGHT)
+
+
+CASHBACK = a_document(
+    a_rule("cashback", cashback="5 %"),
+    a_rule("a stamp", gives="1 stamp"),
+)
+
+
+def test_store_credit_costs_what_it_says_and_stamps_are_told_beside_it(tmp_path: Path) -> None:
+    """5 % of 20.00, 5.50 and 60.00 are 1.00, 0.27 and 3.00."""
+    history = a_history(tmp_path, ORDERS)
+    found = figures_of(a_trial(CASHBACK), history, "2026-03-30")
+    assert found.total.owed == 427
+    assert found.cost_share == Fraction(427, 9549)
+    assert [(each.asset, each.issued, each.owed) for each in found.others] == [("stamps", 3, 3)]
+    report = a_report(history, found)
+    assert key_figures(report)[1].answers == ("4.27 EUR",)
+    assert "The cost leaves out what has no worth in EUR: stamps." in sentences_of(report)
+    assert "stamps" in page.html_of(report)
+
+
+def test_points_and_store_credit_are_compared_by_their_cost_and_not_subtracted(tmp_path: Path) -> None:
+    history = a_history(tmp_path, ORDERS)
+    trials = (a_trial(CLUB, "club"), a_trial(CASHBACK, "cashback"))
+    report = a_report(history, *[figures_of(trial, history, "2026-03-30") for trial in trials])
+    cost, issued, *_ = key_figures(report)
+    assert (cost.answers, cost.difference) == (("5.8 %", "4.5 %"), "-1.3 pp")
+    assert (issued.answers, issued.difference) == (("110", "4.27 EUR"), "")
+    assert [row.answers for row in members(report) if row.label == "mean"] == [("55.00", "2.14 EUR")]
+    assert "cashback (store credit in EUR)" in page.html_of(report)
 
 
 class Page(HTMLParser):
@@ -301,7 +338,7 @@ def test_the_sample_comes_out_as_reckoned_from_the_file_alone(cdnow: dict[str, A
         expired += int(dollars) if (opened.year + 1, opened.month) <= (1998, 6) else 0
     issued += 50 * len(first)
     expired += 50 * sum(1 for day in first.values() if (day.year + 1, day.month) <= (1998, 6))
-    points = cdnow["programs"][0]["points"]
+    points = cdnow["programs"][0]["totals"]
     assert cdnow["orders"]["revenue"] == f"{cents // 100}.{cents % 100:02}"
     assert (points["issued"], points["pending"], points["expired"]) == (issued, pending, expired)
     assert points["available"] == issued - pending - expired
@@ -309,8 +346,8 @@ def test_the_sample_comes_out_as_reckoned_from_the_file_alone(cdnow: dict[str, A
 
 def test_the_totals_of_the_sample_agree(cdnow: dict[str, Any]) -> None:
     program = cdnow["programs"][0]
-    points, members = program["points"], program["members"]
-    assert sum(rule["points"] for rule in program["rules"]) == points["issued"]
+    points, members = program["totals"], program["members"]
+    assert sum(rule["amount"] for rule in program["rules"]) == points["issued"]
     assert round(members["mean"] * members["members"]) == points["issued"]
     assert sum(members["tenths"]) == pytest.approx(1, abs=1e-5)
     owed = 0
@@ -331,7 +368,7 @@ def test_two_programs_side_by_side_keep_their_own_figures(cdnow: dict[str, Any],
     assert starter == cdnow["programs"][0]
     assert [rule["rule"] for rule in double["rules"]] == ["a point a dollar", "welcome"]
     assert double["rules"][1] == starter["rules"][1] | {"share": double["rules"][1]["share"]}
-    assert double["points"]["issued"] > starter["points"]["issued"]
+    assert double["totals"]["issued"] > starter["totals"]["issued"]
     assert "starter against double" in result.output
     page_text = (tmp_path / "two.html").read_text(encoding="utf-8")
     assert page_text.count('role="img"') == 6

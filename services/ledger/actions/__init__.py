@@ -6,7 +6,7 @@ decides with the same pure functions and saves in the same way as a thousand eve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,18 +60,53 @@ class Actions:
         return len(keys)
 
     @asynccontextmanager
-    async def command(self, connection: AnyConnection, key: MemberKey, now: datetime) -> AsyncIterator[Book]:
-        """The book of one member, settled up to now; saved with its announcements when the block ends."""
-        if not await connection.fetchval(self.sql.member_exists, *key):
-            raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
-        programs = {key[0]: await self.programs.one(connection, key[0])}
-        needs = Needs(members={key: now}, detailed={key})
-        book = await self.store.load(connection, needs, programs)
-        if book.member(key).erased_at is not None:
-            raise MemberErased(f"member {key[1]!r} asked to be forgotten")
+    async def command(
+        self,
+        connection: AnyConnection,
+        key: MemberKey,
+        now: datetime,
+        *,
+        orders: Iterable[str] = (),
+        holds: Iterable[str] = (),
+    ) -> AsyncIterator[Book]:
+        """The book of one member, settled up to now; saved with its announcements when the block ends.
+
+        `orders` and `holds` name what else than the member's open awards, lots and holds it touches.
+        """
+        needs = Needs(
+            members={key: now},
+            detailed={key},
+            orders={(key, order_id) for order_id in orders},
+            holds={(key, hold_id) for hold_id in holds},
+        )
+        book = await self._book_of(connection, key, needs)
         settle(book, key, now)
         yield book
         await self._finish(connection, book)
+
+    async def look(self, connection: AnyConnection, key: MemberKey, now: datetime) -> Book:
+        """The book of one member as it is now, settled in memory; nothing is locked or written."""
+        needs = Needs(members={key: now}, detailed={key})
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            book = await self._book_of(connection, key, needs, locking=False)
+        settle(book, key, now)
+        return book
+
+    async def _book_of(
+        self, connection: AnyConnection, key: MemberKey, needs: Needs, *, locking: bool = True
+    ) -> Book:
+        """The book of a member that the ledger knows.
+
+        Raises:
+            UnknownMember, MemberErased: see there.
+        """
+        if not await connection.fetchval(self.sql.member_exists, *key):
+            raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
+        programs = {key[0]: await self.programs.one(connection, key[0])}
+        book = await self.store.load(connection, needs, programs, locking=locking)
+        if book.member(key).erased_at is not None:
+            raise MemberErased(f"member {key[1]!r} asked to be forgotten")
+        return book
 
     async def _finish(self, connection: AnyConnection, book: Book) -> None:
         await self.store.save(connection, book)

@@ -1,44 +1,71 @@
-"""What the checkout asks for: hold, capture, release."""
+"""What the checkout asks for: what could a cart use, hold, capture, release, spend at once."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from services.ledger.actions import Actions
-from services.ledger.domain import holds
-from services.ledger.domain.book import Book, Hold, MemberKey
+from services.ledger.domain import checkout, holds
+from services.ledger.domain.book import POINTS, Book, Hold, MemberKey
+from services.ledger.domain.quotes import Quote
 from shared.database import AnyConnection
+from shared.events import OrderPaid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Points that a checkout wants: under which id, how many of what, and what is known of their order.
+
+    `cart` is the order so far, where the caller tells of it; it is looked at, never kept.
+    """
+
+    id: str
+    points: int
+    asset: str = POINTS
+    order_id: str | None = None
+    cart: OrderPaid | None = None
+
+
+async def quote(
+    actions: Actions, connection: AnyConnection, key: MemberKey, *, cart: OrderPaid, asset: str, now: datetime
+) -> Quote:
+    """What a cart could use; nothing is locked or written.
+
+    Raises:
+        UnknownMember, MemberErased, NoCheckout: see there.
+    """
+    book = await actions.look(connection, key, now)
+    return checkout.quote_cart(book, key, cart, asset=asset, now=now)
 
 
 async def hold(
     actions: Actions,
     connection: AnyConnection,
     key: MemberKey,
+    wanted: Wanted,
     *,
-    hold_id: str,
-    points: int,
     minutes: int | None,
-    order_id: str | None,
     now: datetime,
 ) -> tuple[Hold, Book]:
     """Set points aside for a checkout.
 
     Raises:
-        UnknownMember, MemberErased, InsufficientPoints, HoldConflict: see there.
+        UnknownMember, MemberErased, InsufficientPoints, HoldConflict, NotWholeBlocks, NotUsable: see there.
     """
-    async with actions.command(connection, key, now) as book:
-        checkout = book.versions_of(key[0]).at(now).rules.checkout
-        lasting = minutes or (checkout.hold_minutes if checkout else 30)
-        hold = holds.hold_points(
+    async with actions.command(connection, key, now, holds=[wanted.id]) as book:
+        made = checkout.hold_for_checkout(
             book,
             key,
-            hold_id=hold_id,
-            points=points,
-            held_until=now + timedelta(minutes=lasting),
+            hold_id=wanted.id,
+            points=wanted.points,
             now=now,
-            order_id=order_id,
+            minutes=minutes,
+            asset=wanted.asset,
+            order_id=wanted.order_id,
+            cart=wanted.cart,
         )
-    return hold, book
+    return made, book
 
 
 async def capture(
@@ -55,11 +82,15 @@ async def capture(
     """Spend a hold, wholly or in part.
 
     Raises:
-        UnknownHold, HoldClosed, HoldExceeded: see there.
+        UnknownMember, MemberErased, UnknownHold, HoldClosed, HoldExceeded: see there.
     """
-    async with actions.command(connection, key, now) as book:
-        hold = holds.capture(book, key, hold_id, points=points, cause=cause, at=now, order_id=order_id)
-    return hold, book
+    order = order_id or await actions.store.order_of_hold(connection, key, hold_id)
+    orders = [] if order is None else [order]
+    async with actions.command(connection, key, now, orders=orders, holds=[hold_id]) as book:
+        made = checkout.capture_hold(
+            book, key, hold_id, points=points, cause=cause, at=now, order_id=order_id
+        )
+    return made, book
 
 
 async def release(
@@ -68,8 +99,31 @@ async def release(
     """Set a hold free.
 
     Raises:
-        UnknownHold, HoldClosed: see there.
+        UnknownMember, MemberErased, UnknownHold, HoldClosed: see there.
     """
-    async with actions.command(connection, key, now) as book:
-        hold = holds.release(book, key, hold_id, cause=cause, at=now)
-    return hold, book
+    async with actions.command(connection, key, now, holds=[hold_id]) as book:
+        made = holds.release(book, key, hold_id, cause=cause, at=now)
+    return made, book
+
+
+async def spend(
+    actions: Actions, connection: AnyConnection, key: MemberKey, wanted: Wanted, *, now: datetime
+) -> tuple[Hold, Book]:
+    """Spend points at once.
+
+    Raises:
+        UnknownMember, MemberErased, InsufficientPoints, SpendConflict, NotWholeBlocks, NotUsable: see there.
+    """
+    orders = [] if wanted.order_id is None else [wanted.order_id]
+    async with actions.command(connection, key, now, orders=orders, holds=[wanted.id]) as book:
+        made = checkout.spend_at_once(
+            book,
+            key,
+            spend_id=wanted.id,
+            points=wanted.points,
+            now=now,
+            asset=wanted.asset,
+            order_id=wanted.order_id,
+            cart=wanted.cart,
+        )
+    return made, book

@@ -1,4 +1,4 @@
-"""Points at the checkout: hold, capture, release."""
+"""Points at the checkout: quote, hold, capture, release, and spends at once."""
 
 from __future__ import annotations
 
@@ -8,42 +8,75 @@ from typing import Annotated
 from fastapi import Path, Request
 
 from services.ledger.actions import checkout
-from services.ledger.api.door import MemberId, Writer, actions_of, key_of, now_of
+from services.ledger.actions.checkout import Wanted
+from services.ledger.api.door import MemberId, Reader, Writer, actions_of, key_of, now_of
 from services.ledger.domain.book import Book, Hold
+from services.ledger.domain.quotes import Quote
 from services.ledger.errors import (
     HoldClosed,
     HoldConflict,
     HoldExceeded,
     InsufficientPoints,
     MemberErased,
+    NoCheckout,
+    NotUsable,
+    NotWholeBlocks,
+    SpendConflict,
     UnknownHold,
     UnknownMember,
 )
 from services.ledger.schemas import AssetBalance
-from services.ledger.schemas.checkout import CaptureIn, HoldIn, HoldOut
+from services.ledger.schemas.checkout import (
+    CaptureIn,
+    HoldIn,
+    HoldOut,
+    LimitOut,
+    QuoteIn,
+    QuoteOut,
+    SpendIn,
+    SpendOut,
+)
 from shared.http.idempotency import Write, door_router
 from shared.http.openapi import refuses
+from shared.http.transaction import Reading
+from shared.money import to_decimal_string
 
 router = door_router(tags=["checkout"])
 
 HoldId = Annotated[str, Path(max_length=200, examples=["checkout-88"])]
+MEMBER = (UnknownMember, MemberErased)
+
+
+@router.post("/members/{member_id}/quote", responses=refuses(*MEMBER, NoCheckout))
+async def quote(
+    request: Request, member_id: MemberId, body: QuoteIn, caller: Reader, connection: Reading
+) -> QuoteOut:
+    """What could this cart use, and what stops it from using more? Nothing is set aside or written."""
+    found = await checkout.quote(
+        actions_of(request),
+        connection,
+        key_of(caller, member_id),
+        cart=body.as_order(member_id),
+        asset=body.asset,
+        now=now_of(request),
+    )
+    return _quote_out(found, body.asset)
 
 
 @router.post(
     "/members/{member_id}/holds",
     status_code=201,
-    responses=refuses(UnknownMember, MemberErased, InsufficientPoints, HoldConflict),
+    responses=refuses(*MEMBER, InsufficientPoints, HoldConflict, NotUsable, NotWholeBlocks),
 )
 async def hold(request: Request, member_id: MemberId, body: HoldIn, caller: Writer, write: Write) -> HoldOut:
     """Set points aside for a checkout. They can be neither spent nor expire until captured or released."""
+    hold_id = body.hold_id or str(uuid.uuid4())
     made, book = await checkout.hold(
         actions_of(request),
         write,
         key_of(caller, member_id),
-        hold_id=body.hold_id or str(uuid.uuid4()),
-        points=body.points,
+        _wanted(body, hold_id, member_id),
         minutes=body.minutes,
-        order_id=body.order_id,
         now=now_of(request),
     )
     return _hold_out(made, book)
@@ -51,7 +84,7 @@ async def hold(request: Request, member_id: MemberId, body: HoldIn, caller: Writ
 
 @router.post(
     "/members/{member_id}/holds/{hold_id}/capture",
-    responses=refuses(UnknownMember, UnknownHold, HoldClosed, HoldExceeded),
+    responses=refuses(*MEMBER, UnknownHold, HoldClosed, HoldExceeded),
 )
 async def capture(
     request: Request, member_id: MemberId, hold_id: HoldId, body: CaptureIn, caller: Writer, write: Write
@@ -71,7 +104,7 @@ async def capture(
 
 
 @router.post(
-    "/members/{member_id}/holds/{hold_id}/release", responses=refuses(UnknownMember, UnknownHold, HoldClosed)
+    "/members/{member_id}/holds/{hold_id}/release", responses=refuses(*MEMBER, UnknownHold, HoldClosed)
 )
 async def release(
     request: Request, member_id: MemberId, hold_id: HoldId, caller: Writer, write: Write
@@ -88,17 +121,61 @@ async def release(
     return _hold_out(made, book)
 
 
-def _hold_out(hold: Hold, book: Book) -> HoldOut:
-    balance = book.balance((hold.program_id, hold.member_id), hold.asset)
-    return HoldOut.model_validate(
-        {
-            "hold_id": hold.hold_id,
-            "points": hold.points,
-            "captured": hold.captured,
-            "state": hold.state,
-            "held_at": hold.held_at,
-            "held_until": hold.held_until,
-            "order_id": hold.order_id,
-            "balance": AssetBalance.model_validate(balance),
-        }
+@router.post(
+    "/members/{member_id}/spends",
+    status_code=201,
+    responses=refuses(*MEMBER, InsufficientPoints, SpendConflict, NotUsable, NotWholeBlocks),
+)
+async def spend(
+    request: Request, member_id: MemberId, body: SpendIn, caller: Writer, write: Write
+) -> SpendOut:
+    """Spend points at once, without a hold: what a till or a game needs. The same id again is the same spend."""
+    made, book = await checkout.spend(
+        actions_of(request),
+        write,
+        key_of(caller, member_id),
+        _wanted(body, body.spend_id, member_id),
+        now=now_of(request),
     )
+    return SpendOut(
+        spend_id=made.hold_id,
+        asset=made.asset,
+        points=made.points,
+        returned=made.returned,
+        spent_at=made.held_at,
+        order_id=made.order_id,
+        balance=_balance(made, book),
+    )
+
+
+def _wanted(body: HoldIn | SpendIn, name: str, member_id: str) -> Wanted:
+    cart = body.cart.as_order(member_id, body.order_id or name) if body.cart is not None else None
+    return Wanted(id=name, points=body.points, asset=body.asset, order_id=body.order_id, cart=cart)
+
+
+def _quote_out(found: Quote, asset: str) -> QuoteOut:
+    terms, stops = found.checkout, found.stops
+    return QuoteOut(
+        asset=asset,
+        points=found.points,
+        blocks=found.blocks,
+        worth=to_decimal_string(found.worth_minor, terms.currency),
+        currency=terms.currency,
+        block_points=terms.block_points,
+        block_worth=to_decimal_string(terms.block_minor, terms.currency),
+        limits=[
+            LimitOut(limit=each.limit, points=each.points, stops=each in stops, why=each.why)
+            for each in found.limits
+        ],
+    )
+
+
+def _hold_out(hold: Hold, book: Book) -> HoldOut:
+    return HoldOut.model_validate(
+        {name: getattr(hold, name) for name in HoldOut.model_fields if name != "balance"}
+        | {"balance": _balance(hold, book)}
+    )
+
+
+def _balance(hold: Hold, book: Book) -> AssetBalance:
+    return AssetBalance.model_validate(book.balance((hold.program_id, hold.member_id), hold.asset))

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain.goals import Part, Reached
+from services.ledger.domain.issued import Shelf
 from services.ledger.domain.program import LedgerProgram
 from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
@@ -93,6 +94,13 @@ class Transfer(Row, frozen=True, gc=False):
     held: int
 
 
+class RefundAt(Row, frozen=True, gc=False):
+    """A refund as the shop told it, and when it was: refund policies are those of its time."""
+
+    at: datetime
+    said: OrderRefunded
+
+
 class Purchase(Row, frozen=True, gc=False):
     """What is known of an order. `paid` is None while a refund or a fulfilment waits for the order itself."""
 
@@ -105,7 +113,7 @@ class Purchase(Row, frozen=True, gc=False):
     stated_at: datetime | None = None
     fulfilled_at: datetime | None = None
     cancelled_at: datetime | None = None
-    refunds: tuple[OrderRefunded, ...] = ()
+    refunds: tuple[RefundAt, ...] = ()
     removed_lines: tuple[str, ...] = ()
 
 
@@ -162,7 +170,11 @@ class Draw(Row, frozen=True, gc=False):
 
 
 class Hold(Row, frozen=True, gc=False):
-    """Points set aside for a checkout, with the lots they were drawn from, in the order of drawing."""
+    """Points set aside for a checkout, with the lots they were drawn from, in the order of drawing.
+
+    The first `captured` of them were spent, and the last `returned` of these came back. `borne` of what came back
+    should have been spent again and was not: the program bears it.
+    """
 
     program_id: str
     member_id: str
@@ -175,6 +187,13 @@ class Hold(Row, frozen=True, gc=False):
     draws: tuple[Draw, ...]
     captured: int = 0
     order_id: str | None = None
+    returned: int = 0
+    borne: int = 0
+
+    @property
+    def spent(self) -> int:
+        """What of it is spent now, as far as the order is concerned."""
+        return self.captured - self.returned + self.borne
 
 
 class Usage(Row, frozen=True, gc=False):
@@ -204,6 +223,7 @@ class Book:
     transfers: Entries[Transfer] = field(init=False)
     outgoing: Entries[Event[Any]] = field(init=False)
     order_counts: Rows[MemberKey, str, int] = field(init=False)
+    shelf: Shelf = field(init=False)
     goal_parts: Rows[MemberKey, tuple[str, str, str], Part] = field(init=False)
     goals_reached: Rows[MemberKey, tuple[str, str], Reached] = field(init=False)
     detailed: set[MemberKey] = field(default_factory=set)
@@ -217,6 +237,7 @@ class Book:
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)
         self.outgoing = Entries(self.journal)
+        self.shelf = Shelf(self.journal)
 
     def versions_of(self, program_id: str) -> Versions[LedgerProgram]:
         """The versions of a program.

@@ -17,15 +17,19 @@ from services.ledger.domain.awards import Origin, credit, explanation, grant, st
 from services.ledger.domain.book import POINTS, Award, Book, MemberKey
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
+from services.ledger.domain.issuing import promise
 from services.ledger.domain.program import LedgerProgram, Rule
 from services.ledger.domain.refunds import hold_target
+from services.ledger.domain.rewards import take_back, take_back_alike
 from shared.events import (
     ActivityRecorded,
     ContentShared,
     Event,
     Grant,
+    ReferralStarted,
     ReviewPublished,
 )
+from shared.events.loyalty import ReferralChanged
 from shared.rows import replace
 
 ENTRY_REWARD = "entry_reward"
@@ -70,11 +74,15 @@ def take_back_review(event: Event[Any], book: Book, key: MemberKey) -> bool:
 def pay_grants(
     book: Book, key: MemberKey, grants: tuple[Grant, ...], *, kind: str, name: str, cause: str, at: datetime
 ) -> None:
-    """Pay the points that another service promised: the reward of a referral, the entry reward of a level."""
+    """Pay what another service promised: the reward of a referral, the entry reward of a level.
+
+    Points are credited; a coupon, a product, a gift card becomes a reward of the member.
+    """
     version = book.versions_of(key[0]).at(at)
     for number, each in enumerate(grants):
         award_id = f"{name}:{number}"
         if not each.points:
+            promise(book, key, each, reward_id=award_id, kind=kind, cause=cause, at=at)
             continue
         before = book.awards.get(key, award_id)
         if before is not None:  # paid, and perhaps taken back since: it holds all of it again
@@ -98,7 +106,8 @@ def pay_grants(
 
 
 def take_back_grants(book: Book, key: MemberKey, name: str, *, cause: str, at: datetime) -> None:
-    """Take back what was paid under this name, by the program's policy for reversals."""
+    """Take back what was paid under this name, by the program's policy for reversals; unused rewards are voided."""
+    take_back(book, key, name, cause=cause, at=at)
     program = book.versions_of(key[0]).at(at).rules
     for award in list(book.awards.of(key).values()):
         if award.award_id.startswith(f"{name}:"):
@@ -114,6 +123,9 @@ def take_back_entry_rewards(
     """
     program = book.versions_of(key[0]).at(at).rules
     for grant_ in grants:
+        if not grant_.points:
+            take_back_alike(book, key, grant_, kind=ENTRY_REWARD, cause=cause, at=at)
+            continue
         alike = [
             award
             for award in book.awards.of(key).values()
@@ -123,6 +135,13 @@ def take_back_entry_rewards(
         if alike:
             latest = max(alike, key=lambda award: (award.happened_at, award.award_id))
             hold_target(book, latest, program, 0, cause=cause, at=at)
+
+
+def referral_name(data: ReferralChanged) -> str:
+    """Under which name a side's rewards of a referral are paid; the welcome's begins alike, so that it is taken back
+    with the rest."""
+    name = f"referral:{data.referral_id}:{data.role}"
+    return f"{name}:welcome" if isinstance(data, ReferralStarted) else name
 
 
 def award_id_of(event: Event[Any], asset: str) -> str:

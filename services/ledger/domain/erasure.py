@@ -11,15 +11,17 @@ from datetime import datetime
 from services.ledger.domain.book import AVAILABLE, CANCELLED, EXPIRED, PENDING, Book, MemberKey
 from services.ledger.domain.holds import OPEN, release
 from services.ledger.domain.lots import open_lots
+from services.ledger.domain.rewards import void_all
 from shared.events import PointsExpired
 from shared.rows import replace
 
 
 def erase(book: Book, key: MemberKey, *, cause: str, at: datetime) -> None:
-    """Release what is held, let what is left expire, and remember that there is nothing to book any more."""
+    """Release what is held, void unused rewards, let what is left expire; from now on nothing is booked."""
     for hold in list(book.holds.of(key).values()):
         if hold.state == OPEN:
             release(book, key, hold.hold_id, cause=cause, at=at)
+    void_all(book, key, cause=cause, at=at)
     for award in list(book.awards.of(key).values()):
         if award.due_at is not None:
             book.put_award(replace(award, state=CANCELLED, due_at=None, reversed=award.points))

@@ -27,7 +27,8 @@ from services.ledger.domain.book import (
 )
 from services.ledger.domain.earning import Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
-from services.ledger.domain.orders import PAID, facts_of, kept_of
+from services.ledger.domain.keeping import kept_of
+from services.ledger.domain.orders import PAID, facts_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
 from shared.calendar import day_of

@@ -14,8 +14,9 @@ from typing import Any
 from services.ledger.domain.book import MemberKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.deeds import award_id_of, facts_of, trigger_of
+from services.ledger.domain.deeds import award_id_of, facts_of, referral_name, trigger_of
 from services.ledger.domain.goals import have_goals
+from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.orders import PAID
 from services.ledger.domain.program import LedgerProgram
 from shared.events import (
@@ -27,6 +28,7 @@ from shared.events import (
     OrderPaid,
     OrderRefunded,
     ReferralApproved,
+    ReferralStarted,
     ReferralVoided,
     ReviewPublished,
     ReviewRemoved,
@@ -45,7 +47,8 @@ class Needs:
 
     `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
     their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels.
-    `stated` are orders that an `order.paid` states: one that was stated before is edited, and may give points back.
+    `stated` are orders that an `order.paid` states: one that was heard of before is edited or was refunded already,
+    and may give points back. `holds` are named; the open ones of a detailed member, and those of `orders`, come anyway.
     """
 
     members: dict[MemberKey, datetime] = field(default_factory=dict)
@@ -57,6 +60,8 @@ class Needs:
     stated: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
+    holds: set[tuple[MemberKey, str]] = field(default_factory=set)
+    shelf: ShelfNeeds = field(default_factory=ShelfNeeds)
     striving: dict[tuple[MemberKey, str], set[datetime]] = field(default_factory=dict)
     """Orders of programs with goals, each with the times at which it is stated: all of their periods are needed."""
 
@@ -95,7 +100,7 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
     data = event.data
     needs.member(key, event.time)
     if isinstance(data, TAKES_BACK):
-        needs.detailed.add(key)
+        _add_taking_back(needs, key, data)
     match data:
         case OrderPaid():
             order = (key, data.order_id)
@@ -106,15 +111,17 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
             _add_caps(needs, key, program, Facts(trigger=PAID, at=event.time.astimezone(program.zone)))
             if program.counts_orders:
                 needs.counted.add(key)
-            if data.hold_id is not None:
-                needs.detailed.add(key)
+            if data.hold_id is not None or data.paid_with:
+                _add_payment(needs, key, data)
+            if data.coupon_codes:
+                needs.shelf.add_codes(key, data.order_id, data.coupon_codes)
         case OrderRefunded() | OrderCancelled() | OrderFulfilled():
             needs.orders.add((key, data.order_id))
         case ReviewRemoved():
             needs.awards.update((key, f"review:{data.review_id}:{asset}") for asset in program.assets)
             needs.awards.add((key, f"removed:{data.review_id}"))
-        case ReferralApproved() | ReferralVoided():
-            _add_grants(needs, key, f"referral:{data.referral_id}:{data.role}", data.rewards)
+        case ReferralStarted() | ReferralApproved() | ReferralVoided():
+            _add_grants(needs, key, referral_name(data), data.rewards)
         case TierLowered() if data.rewards_taken_back:
             needs.detailed.add(key)
             needs.rewarded.add(key)
@@ -122,6 +129,20 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
             _add_grants(needs, key, f"entry:{data.ladder}:{data.level}:{event.id}", data.rewards)
         case _:
             _add_deed(needs, event, key, program)
+
+
+def _add_payment(needs: Needs, key: MemberKey, data: OrderPaid) -> None:
+    """What paid for an order may be held."""
+    if data.hold_id is not None:
+        needs.holds.add((key, data.hold_id))
+    if data.hold_id is not None or any(part.kind != "gift_card" for part in data.paid_with):
+        needs.detailed.add(key)
+
+
+def _add_taking_back(needs: Needs, key: MemberKey, data: Any) -> None:
+    needs.detailed.add(key)
+    if isinstance(data, OrderRefunded | OrderCancelled):
+        needs.shelf.orders.add((key[0], data.order_id))
 
 
 def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
@@ -141,4 +162,5 @@ def _add_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts: Facts
 
 
 def _add_grants(needs: Needs, key: MemberKey, name: str, grants: tuple[Grant, ...]) -> None:
-    needs.awards.update((key, f"{name}:{number}") for number in range(len(grants)))
+    for number, grant in enumerate(grants):
+        (needs.awards if grant.points else needs.shelf.rewards).add((key, f"{name}:{number}"))

@@ -34,11 +34,12 @@ from services.ledger.domain.book import (
 from services.ledger.domain.caps import Usages
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import NOT_FROZEN, Earned, Frozen, earn
+from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
-from shared.errors import ServiceError
+from services.ledger.domain.returns import return_spent
 from shared.events import Event, OrderPaid
-from shared.orders import Kept, Order, items_after_discounts, kept, nothing_kept, order_of, refund_of
+from shared.orders import Kept, Order, items_after_discounts, order_of
 from shared.rows import replace
 
 PAID = "order.paid"
@@ -100,6 +101,7 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
     program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
     book.put_purchase(purchase)
+    return_spent(book, key, purchase.order_id, cause=event.id, at=event.time)
     left = kept_of(purchase, order)
     for award in _awards_of(book, key, purchase.order_id):
         facts = facts_of(program, purchase, order, award.breakdown)
@@ -140,10 +142,11 @@ def _lines(paid: OrderPaid, program: LedgerProgram) -> set[str]:
 
 
 def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
-    """Move what an order holds to what the customer keeps of it now.
+    """Move what an order holds to what the customer keeps of it now; first spent points come back.
 
     Refund policies are those of the refund's time, the rules those of the award.
     """
+    return_spent(book, key, purchase.order_id, cause=cause, at=at)
     if purchase.paid is None:
         return
     versions = book.versions_of(key[0])
@@ -195,22 +198,6 @@ def bought(book: Book, key: MemberKey, product_id: str) -> bool:
         if purchase.paid is not None
         for line in purchase.paid.lines
     )
-
-
-def kept_of(purchase: Purchase, order: Order) -> Kept | None:
-    """What is kept after the refunds known so far; None where nothing came back.
-
-    A refund that waited for its order and then does not fit it (a line that the order never had) counts nothing.
-    """
-    if purchase.cancelled_at is not None:
-        return nothing_kept(order)
-    fitting = []
-    for refunded in purchase.refunds:
-        try:
-            fitting.append(refund_of(refunded, order))
-        except ServiceError:
-            continue
-    return kept(order, fitting) if fitting else None
 
 
 def facts_of(program: LedgerProgram, purchase: Purchase, order: Order, breakdown: Mapping[str, Any]) -> Facts:

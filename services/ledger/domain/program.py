@@ -15,8 +15,10 @@ from math import lcm
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from services.ledger.domain.catalogue import COMING_BACK, ComingBack, Offer
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
 from services.ledger.domain.goals import Goal
+from services.ledger.domain.spending import Checkout, Spending
 from shared.calendar import Period
 from shared.events import OrderLine
 from shared.money import Rounding
@@ -133,18 +135,6 @@ class PointsPolicy:
     rounding: Rounding = Rounding.DOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """Points as money: whole blocks of `block_points` are worth `block_minor` each."""
-
-    block_points: int
-    block_minor: int
-    currency: str
-    order_at_least_minor: int = 0
-    largest_share: Fraction = Fraction(1)
-    hold_minutes: int = 30
-
-
 @dataclass(frozen=True)  # no slots: what is derived from it is kept
 class LedgerProgram:
     """What the ledger reads in a program file."""
@@ -154,12 +144,21 @@ class LedgerProgram:
     points: PointsPolicy
     rules: Mapping[str, tuple[Rule, ...]]
     waits: Mapping[str, Wait] = field(default_factory=dict)
-    checkout: Checkout | None = None
+    spending: Spending = field(default_factory=Spending)
+    catalogue: Mapping[str, Offer] = field(default_factory=dict)
+    coupons: ComingBack = COMING_BACK
+    language: str = "en"
+    """The first of the program's languages: what is said to those of whom no language is known."""
     goals: tuple[Goal, ...] = ()
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
     """How long awards of an asset are pending, where that differs: by asset and trigger."""
+
+    @property
+    def checkout(self) -> Checkout | None:
+        """How points pay for an order; None where they do not."""
+        return self.spending.checkout_for("points")
 
     def policy_for(self, asset: str) -> PointsPolicy:
         """How this asset lives and dies; as points do, where the program says nothing else."""

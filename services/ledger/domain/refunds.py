@@ -2,7 +2,11 @@
 
 Taken first from what is still pending; once available, first what expired unused counts as taken back (expiry never
 makes a refund credit points, nor a member owe), then the award's own lots, then the member's other lots in spending
-order, and only what is still missing is a deficit, by the program's policy.
+order, then unused rewards that the member bought after that award (the latest first: voided, their price returned and
+taken), and only what is still missing is a deficit, by the program's policy.
+
+Example: an order earned 500, the member bought `five off` for 400 with them and has 100 left. The order comes back: 100
+are taken, the coupon is voided, its 400 return and are taken. Had it been used, the member would owe 400.
 
 What a newcomer would get wrong: held points are out of reach. Where they are all that is left, the member owes.
 """
@@ -20,11 +24,12 @@ from services.ledger.domain.book import (
     WAITING,
     Award,
     Book,
-    Lot,
+    Draw,
     MemberKey,
 )
 from services.ledger.domain.lots import open_lots, remove, spending_order, take
 from services.ledger.domain.program import LedgerProgram, Negative
+from services.ledger.domain.rewards import void_bought_since
 from shared.events import PointsReversed
 from shared.rows import replace
 
@@ -77,9 +82,12 @@ def _take_available(
 ) -> None:
     key = (award.program_id, award.member_id)
     written_off = _count_expired(book, key, award, points)
-    own, others = _lots_to_take_from(book, key, award)
-    draws, missing = take(points - written_off, [*own, *others])
+    draws, missing = _take_from_lots(book, key, award, points - written_off)
     policy = program.policy_for(award.asset).negative
+    if missing and policy is not Negative.PENDING_ONLY:
+        wanted = points - written_off
+        void_bought_since(book, key, award.asset, wanted, since=award.happened_at, cause=cause, at=at)
+        draws, missing = _take_from_lots(book, key, award, wanted)
     if policy is Negative.PENDING_ONLY:
         draws, written_off, missing = [], points, 0
     elif policy is Negative.TO_ZERO:
@@ -101,10 +109,11 @@ def _count_expired(book: Book, key: MemberKey, award: Award, points: int) -> int
     return max(0, min(points, expired - award.written_off))
 
 
-def _lots_to_take_from(book: Book, key: MemberKey, award: Award) -> tuple[list[Lot], list[Lot]]:
+def _take_from_lots(book: Book, key: MemberKey, award: Award, points: int) -> tuple[list[Draw], int]:
+    """From the award's own lots, then from the member's others, in spending order; and how much is missing."""
     lots = sorted(open_lots(book, key, award.asset), key=spending_order)
     own = [lot for lot in lots if lot.award_id == award.award_id]
-    return own, [lot for lot in lots if lot.award_id != award.award_id]
+    return take(points, [*own, *(lot for lot in lots if lot.award_id != award.award_id)])
 
 
 def _reverse(book: Book, award: Award, account: str, points: int, *, cause: str, at: datetime) -> None:

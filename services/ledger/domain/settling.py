@@ -1,4 +1,5 @@
-"""What falls due by itself: waits that end, lots that expire, holds that time out. In this order at one instant.
+"""What falls due by itself: waits that end, lots and rewards that expire, holds that time out. In this order at
+one instant.
 
 Example: at midnight an award becomes available and an older lot expires: first the activation, then the expiry. What
 expires at T cannot be spent at T, since a command at T settles first.
@@ -15,10 +16,12 @@ from datetime import datetime
 from services.ledger.domain.awards import activate, cancel
 from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
 from services.ledger.domain.holds import OPEN, TIMED_OUT, release
+from services.ledger.domain.issued import Issued
 from services.ledger.domain.lots import expire
+from services.ledger.domain.rewards import expire_reward
 from shared.rows import replace
 
-Due = tuple[datetime, int, str, Award | Lot | Hold]
+Due = tuple[datetime, int, str, Award | Lot | Issued | Hold]
 ACTIVATES, EXPIRES, TIMES_OUT = 0, 1, 2
 
 
@@ -42,6 +45,8 @@ def _do(book: Book, key: MemberKey, due: Due) -> None:
             cancel(book, what)
         case Lot():
             expire(book, what, at)
+        case Issued():
+            expire_reward(book, what, at)
         case Hold():
             release(book, key, what.hold_id, cause=what.hold_id, at=at, state=TIMED_OUT)
 
@@ -54,6 +59,9 @@ def _all_due(book: Book, key: MemberKey) -> Iterator[Due]:
     for lot in book.lots.of(key).values():
         if lot.expires_at is not None and lot.remaining:
             yield max(lot.expires_at, lot.opened_at), EXPIRES, f"{lot.asset}:{lot.lot_no:020}", lot
+    for reward in book.shelf.rewards.of(key).values():
+        if reward.due_at is not None:
+            yield reward.due_at, EXPIRES, f"reward:{reward.reward_id}", reward
     for hold in book.holds.of(key).values():
         if hold.state == OPEN:
             yield hold.held_until, TIMES_OUT, hold.hold_id, hold

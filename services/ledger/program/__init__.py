@@ -15,7 +15,8 @@ from services.ledger.program.earning import rules_of
 from services.ledger.program.goals import goals_of
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
-from services.ledger.program.spending import checkout_of
+from services.ledger.program.rewards import catalogue_of, coming_back_of
+from services.ledger.program.spending import spending_of
 from services.ledger.program.waiting import waits_of
 from services.ledger.words import Head, LedgerSection
 from shared.program_file import check, invalid
@@ -36,7 +37,10 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         points=policy_of(reader, section.points),
         rules=rules_of(reader),
         waits=waits_of(reader, section.pending, ("ledger", "pending")),
-        checkout=checkout_of(reader),
+        spending=spending_of(reader),
+        catalogue=catalogue_of(reader),
+        coupons=coming_back_of(reader),
+        language=next(iter(head.languages), "en"),
         policies=policies_of(reader),
         goals=goals_of(reader),
         asset_waits=asset_waits_of(reader),

@@ -3,12 +3,14 @@
 | module | its subject |
 |---|---|
 | `orders` | the CSV file, and what is wrong with it |
-| `trial` | a program, what a point is worth, and what is assumed of the customers |
+| `trial` | a program, what that which it gives is worth, and what is assumed of the customers |
 | `running` | the orders, lived through by the handlers on a book in memory |
 | `measuring` | the transfers of those books, added up |
 | `figures` | what comes out: months, rules, members |
-| `report` | the figures of one or two programs, said in words and rows |
-| `terminal`, `page`, `plots` | the report as tables, and as an HTML page with pictures |
+| `report`, `rows`, `sentences`, `numbers` | the figures of one or two programs, put into words |
+| `terminal` | the report as tables |
+| `page`, `plots` | the report as an HTML page, and its pictures |
+| `export` | the figures for scripts |
 | `command` | the command |
 
 What a newcomer would get wrong: nothing here knows a rule of loyalty. An order is an event, the events run through the

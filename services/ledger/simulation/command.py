@@ -29,7 +29,7 @@ from services.ledger.simulation.trial import (
     Trial,
     require_checkout,
     share_of,
-    value_of,
+    values_of,
 )
 from shared.cli.programs import read_checked
 from shared.cli.session import service_of
@@ -110,8 +110,8 @@ def simulate(
     """
     trials = _trials(context, [program] if against is None else [program, against], point_value)
     share = share_of(redeem)
-    for trial in trials if share else ():
-        require_checkout(trial)
+    if share:
+        require_checkout(trials)
     history = read_orders(orders, trials[0].rules.currency)
     closing = until.date() if until is not None else history.last_day
     assumptions = Assumptions(closing, share, sign_ups, timedelta(days=fulfilled_after))
@@ -137,7 +137,7 @@ def _trials(context: typer.Context, files: Sequence[Path], point_value: str | No
         read, program_id = read_checked(service, file)
         rules = service.parse_program(read.document)
         title = str(read.document.get("name") or program_id)
-        trials.append(Trial(file.stem, title, program_id, rules, value_of(rules, point_value)))
+        trials.append(Trial(file.stem, title, program_id, rules, values_of(rules, point_value)))
     currencies = list(dict.fromkeys(trial.rules.currency for trial in trials))
     if len(currencies) > 1:
         raise InvalidInput(
@@ -145,7 +145,7 @@ def _trials(context: typer.Context, files: Sequence[Path], point_value: str | No
         )
     if len({trial.label for trial in trials}) < len(trials):
         trials = [
-            Trial(str(file), trial.title, trial.program_id, trial.rules, trial.value)
+            Trial(str(file), trial.title, trial.program_id, trial.rules, trial.values)
             for file, trial in zip(files, trials, strict=True)
         ]
     return trials

@@ -42,9 +42,9 @@ def _program(figures: Figures) -> dict[str, Any]:
     return {
         "label": figures.trial.label,
         "program": figures.trial.program_id,
-        "point_value": value
-        and {"minor": str(value.minor), "currency": value.currency, "words": value.words},
-        "points": _flows(total),
+        "asset": figures.trial.asset,
+        "value": value and {"minor": str(value.minor), "currency": value.currency, "words": value.words},
+        "totals": _flows(total),
         "worth": {
             name: _worth(figures, getattr(total, name)) for name in ("issued", "spent", "expired", "owed")
         },
@@ -56,7 +56,7 @@ def _program(figures: Figures) -> dict[str, Any]:
             {
                 "rule": each.rule,
                 "asset": each.asset,
-                "points": each.points,
+                "amount": each.amount,
                 "awards": each.times,
                 "share": _number(each.share),
             }
@@ -64,7 +64,15 @@ def _program(figures: Figures) -> dict[str, Any]:
         ],
         "silent_rules": [{"rule": rule, "on": trigger} for rule, trigger in figures.silent_rules],
         "other_assets": [
-            {"asset": each.asset, "issued": each.issued, "left": each.left} for each in figures.others
+            {
+                "asset": each.asset,
+                "issued": each.issued,
+                "spent": each.spent,
+                "expired": each.expired,
+                "taken_back": each.taken_back,
+                "owed": each.owed,
+            }
+            for each in figures.others
         ],
         "members": _members(figures),
     }
@@ -90,9 +98,9 @@ def _flows(month: Month) -> dict[str, int]:
     return {name: getattr(month, name) for name in FLOWS}
 
 
-def _worth(figures: Figures, points: int) -> str | None:
+def _worth(figures: Figures, amount: int) -> str | None:
     value = figures.trial.value
-    return None if value is None else to_decimal_string(value.worth(points), value.currency)
+    return None if value is None else to_decimal_string(value.worth(amount), value.currency)
 
 
 def _number(value: Fraction | None) -> float | None:

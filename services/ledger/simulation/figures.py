@@ -6,7 +6,7 @@ end (pending, available, held) does not. `merged` knows which is which.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -37,22 +37,25 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class RuleFigures:
-    """What one rule gave: points, in how many awards, and its share of all."""
+    """What one rule gave of one asset, in how many awards, and its share of all that was given of it."""
 
     rule: str
     asset: str
-    points: int
+    amount: int
     times: int
     share: Fraction
 
 
-@dataclass(frozen=True, slots=True)
-class OtherAsset:
-    """What members got and still have of something that is not points."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What became of one asset in the whole time."""
 
     asset: str
     issued: int
-    left: int
+    spent: int
+    expired: int
+    taken_back: int
+    owed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,10 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """All that one trial comes to. Money in minor units of the program's currency."""
+    """All that one trial comes to. Money in minor units of the program's currency.
+
+    `months`, `members` are about the trial's own asset, `others` are what it gives beside it.
+    """
 
     trial: Trial
     orders: int
@@ -93,7 +99,7 @@ class Figures:
     rules: tuple[RuleFigures, ...]
     silent_rules: tuple[tuple[str, str], ...]
     """Rules that gave nothing, each with its trigger."""
-    others: tuple[OtherAsset, ...]
+    others: tuple[Totals, ...]
     members: Distribution
 
     @property
@@ -102,26 +108,48 @@ class Figures:
         return merged("all", self.months)
 
     @property
+    def totals(self) -> tuple[Totals, ...]:
+        """What became of each asset, the trial's own first."""
+        total = self.total
+        own = Totals(
+            asset=self.trial.asset,
+            issued=total.issued,
+            spent=total.spent,
+            expired=total.expired,
+            taken_back=total.taken_back,
+            owed=total.owed,
+        )
+        return (own, *self.others)
+
+    @property
     def cost_share(self) -> Fraction | None:
-        """What all issued points are worth, as a share of revenue; None where that is not known."""
-        return self.share_of_revenue(self.total.issued)
+        """What all that was issued is worth, as a share of revenue; None where that is not known."""
+        return self._share_of_revenue(lambda each: each.issued)
 
     @property
     def lasting_share(self) -> Fraction | None:
         """What is spent or still owed, as a share of revenue: what expired costs nothing."""
-        return self.share_of_revenue(self.total.spent + self.total.owed)
+        return self._share_of_revenue(lambda each: each.spent + each.owed)
 
     @property
     def breakage(self) -> Fraction:
-        """Which share of the issued points expired."""
+        """Which share of what was issued expired."""
         return _share(self.total.expired, self.total.issued)
 
-    def share_of_revenue(self, points: int) -> Fraction | None:
-        """What so many points are worth, as a share of revenue; None where that is not known."""
-        value = self.trial.value
-        if value is None or value.currency != self.trial.rules.currency or not self.revenue_minor:
+    def is_priced(self, asset: str) -> bool:
+        """Whether the asset has a worth in the currency of the revenue."""
+        value = self.trial.values.get(asset)
+        return value is not None and value.currency == self.trial.rules.currency
+
+    def _share_of_revenue(self, amount: Callable[[Totals], int]) -> Fraction | None:
+        """Of all assets with a worth; None where the trial's own has none, or there is no revenue."""
+        if not self.revenue_minor or not self.is_priced(self.trial.asset):
             return None
-        return value.minor * points / self.revenue_minor
+        priced = [each for each in self.totals if self.is_priced(each.asset)]
+        return (
+            sum((self.trial.values[each.asset].minor * amount(each) for each in priced), Fraction(0))
+            / self.revenue_minor
+        )
 
 
 def merged(label: str, months: Sequence[Month]) -> Month:

@@ -33,8 +33,8 @@ from services.ledger.simulation.figures import (
     Distribution,
     Figures,
     Month,
-    OtherAsset,
     RuleFigures,
+    Totals,
     distribution_of,
 )
 from services.ledger.simulation.running import Placed
@@ -52,8 +52,9 @@ class Tally:
 
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
+        self._asset = trial.asset
         checkout = trial.rules.checkout
-        self._block = checkout.block_points if checkout is not None else None
+        self._block = checkout.block_points if checkout is not None and self._asset == POINTS else None
         self._moved: Counter[tuple[str, int, str]] = Counter()
         self._rules: Counter[tuple[str, str]] = Counter()
         self._times: Counter[tuple[str, str]] = Counter()
@@ -66,7 +67,7 @@ class Tally:
         reached = set()
         for transfer in book.transfers:
             self._move(transfer)
-            if transfer.asset == POINTS:
+            if transfer.asset == self._asset:
                 if transfer.from_account == ISSUED:
                     earned[transfer.member_id] += transfer.amount
                 if self._block is not None and transfer.available >= self._block:
@@ -112,9 +113,9 @@ class Tally:
             return
         rules = award.breakdown.get("rules") or [[award.kind, 1, 1]]
         shares = [Fraction(points, unit) for _, points, unit in rules]
-        for (rule, _, _), points in zip(rules, largest_remainder(award.points, shares), strict=True):
-            if points:
-                self._rules[award.asset, rule] += points
+        for (rule, _, _), amount in zip(rules, largest_remainder(award.points, shares), strict=True):
+            if amount:
+                self._rules[award.asset, rule] += amount
                 self._times[award.asset, rule] += 1
 
     def _months(self, first: date, closing: date) -> tuple[Month, ...]:
@@ -122,7 +123,7 @@ class Tally:
         stands: Counter[str] = Counter()
         for number in range(first.year * 12 + first.month - 1, closing.year * 12 + closing.month):
             moved = {
-                account: self._moved[POINTS, number, account]
+                account: self._moved[self._asset, number, account]
                 for account in (*MEMBER_ACCOUNTS, ISSUED, REDEEMED, EXPIRED, REVERSED)
             }
             stands.update({account: moved[account] for account in MEMBER_ACCOUNTS})
@@ -144,14 +145,14 @@ class Tally:
 
     def _by_rule(self) -> tuple[RuleFigures, ...]:
         whole: Counter[str] = Counter()
-        for (asset, _), points in self._rules.items():
-            whole[asset] += points
+        for (asset, _), amount in self._rules.items():
+            whole[asset] += amount
         found = [
-            RuleFigures(rule, asset, points, self._times[asset, rule], Fraction(points, whole[asset]))
-            for (asset, rule), points in self._rules.items()
+            RuleFigures(rule, asset, amount, self._times[asset, rule], Fraction(amount, whole[asset]))
+            for (asset, rule), amount in self._rules.items()
         ]
         return tuple(
-            sorted(found, key=lambda each: (each.asset != POINTS, each.asset, -each.points, each.rule))
+            sorted(found, key=lambda each: (each.asset != self._asset, each.asset, -each.amount, each.rule))
         )
 
     def _silent(self) -> tuple[tuple[str, str], ...]:
@@ -163,23 +164,20 @@ class Tally:
             if rule.name not in gave
         )
 
-    def _others(self) -> tuple[OtherAsset, ...]:
-        assets = sorted({asset for asset, _, _ in self._moved} - {POINTS})
+    def _others(self) -> tuple[Totals, ...]:
+        ends: Counter[tuple[str, str]] = Counter()
+        for (asset, _, account), amount in self._moved.items():
+            ends[asset, account] += amount
         return tuple(
-            OtherAsset(
-                asset,
-                -sum(
-                    amount
-                    for (of, _, account), amount in self._moved.items()
-                    if (of, account) == (asset, ISSUED)
-                ),
-                sum(
-                    amount
-                    for (of, _, account), amount in self._moved.items()
-                    if of == asset and account in MEMBER_ACCOUNTS
-                ),
+            Totals(
+                asset=asset,
+                issued=-ends[asset, ISSUED],
+                spent=ends[asset, REDEEMED],
+                expired=ends[asset, EXPIRED],
+                taken_back=ends[asset, REVERSED],
+                owed=sum(ends[asset, account] for account in MEMBER_ACCOUNTS),
             )
-            for asset in assets
+            for asset in sorted({asset for asset, _ in ends} - {self._asset})
         )
 
     def _members(self) -> Distribution:

@@ -1,11 +1,15 @@
-"""Numbers as people read them: `6,919`, `2.1 %`, `5,240.36 USD`, `1 Jan 1997`."""
+"""Numbers as people read them: `6,919`, `2.1 %`, `5,240.36 USD`, `1 Jan 1997`.
+
+What a newcomer would get wrong: an amount is no number without its asset. 500 are 500 points, but 5.00 EUR of credit.
+"""
 
 from __future__ import annotations
 
 from datetime import date
 from fractions import Fraction
 
-from shared.money import rounded, to_decimal_string
+from services.ledger.simulation.trial import CREDIT
+from shared.money import digits_of, rounded, to_decimal_string
 
 UNKNOWN = "not known"
 
@@ -15,9 +19,32 @@ def whole(number: int) -> str:
     return f"{number:,}"
 
 
-def signed(number: int) -> str:
-    """A difference, with its sign; none for none."""
-    return f"{number:+,}" if number else "±0"
+def counted(number: int, thing: str) -> str:
+    """`1 order`, `6,919 orders`."""
+    return f"{whole(number)} {thing}{'' if number == 1 else 's'}"
+
+
+def amount(asset: str, number: int) -> str:
+    """So much of an asset: `357,294` points, `5.00 EUR` of store credit."""
+    return money(number, asset.removeprefix(CREDIT)) if asset.startswith(CREDIT) else whole(number)
+
+
+def short(asset: str, number: int) -> str:
+    """The same beside an axis: no currency, and no cents where there are none."""
+    if not asset.startswith(CREDIT):
+        return whole(number)
+    units, cents = divmod(number, 10 ** digits_of(asset.removeprefix(CREDIT)))
+    return amount(asset, number).partition(" ")[0] if cents else whole(units)
+
+
+def noun(asset: str) -> str:
+    """What is counted, in words."""
+    return f"store credit in {asset.removeprefix(CREDIT)}" if asset.startswith(CREDIT) else asset
+
+
+def signed(text: str, number: int) -> str:
+    """A difference: the number as it is told, with its sign."""
+    return f"{'+' if number > 0 else '' if number else '±'}{text}"
 
 
 def percent(share: Fraction | None) -> str:

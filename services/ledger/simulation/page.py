@@ -10,7 +10,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from services.ledger.simulation import numbers, plots
+from services.ledger.simulation import numbers, plots, rows
 from services.ledger.simulation.report import Report, worth_of
 from services.ledger.simulation.sentences import sentences_of
 
@@ -23,11 +23,23 @@ def html_of(report: Report) -> str:
         flows=plots.flows(report.figures),
         tenths=plots.tenths(report.figures),
         sentences=sentences_of(report),
-        most_of_a_rule=max((each.points for figures in report.figures for each in figures.rules), default=1),
+        most=_most(report),
+        key_figures=rows.key_figures(report),
+        summary=rows.summary(report),
+        members=rows.members(report),
         worth_of=worth_of,
         width=plots.WIDTH,
         height=plots.HEIGHT,
     )
+
+
+def _most(report: Report) -> dict[str, int]:
+    """By asset, what the rule gave that gave most: the longest bar."""
+    most: dict[str, int] = {}
+    for figures in report.figures:
+        for each in figures.rules:
+            most[each.asset] = max(most.get(each.asset, 0), each.amount)
+    return most
 
 
 @cache
@@ -40,6 +52,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        whole=numbers.whole, percent=numbers.percent, day=numbers.day, decimal=numbers.decimal
+        whole=numbers.whole, percent=numbers.percent, day=numbers.day, noun=numbers.noun
     )
+    environment.globals["amount"] = numbers.amount
     return environment.get_template("report.html")

@@ -3,7 +3,8 @@
 A picture is drawn on a canvas of `WIDTH` by `HEIGHT` units that the page stretches to whatever room there is; so its
 words are not in it but around it, placed by percent, and stay as large on a phone as on a desk.
 
-What a newcomer would get wrong: two programs are drawn side by side on one scale, or the smaller would look as large.
+What a newcomer would get wrong: two programs that give the same are drawn side by side on one scale, or the smaller
+would look as large.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from services.ledger.simulation.figures import Figures, Month
-from services.ledger.simulation.numbers import percent, whole
+from services.ledger.simulation.numbers import amount, noun, percent, short
 
 WIDTH, HEIGHT = 6000, 2400
 MOST_TICKS = 5
@@ -79,19 +81,21 @@ def scale_of(low: int, high: int) -> Scale:
 
 def owed(figures: Sequence[Figures]) -> list[Picture]:
     """What members had at the end of each month: available below, pending on top."""
-    scale = scale_of(0, max(month.owed for each in figures for month in each.months))
-    return [_owed(each, scale) for each in figures]
+    return [_owed(each, scale_of(0, max(month.owed for month in _alike(each, figures)))) for each in figures]
 
 
 def flows(figures: Sequence[Figures]) -> list[Picture]:
     """What was issued in each month upwards, what was spent and what expired downwards."""
-    months = [month for each in figures for month in each.months]
-    scale = scale_of(-max(map(_left, months)), max(month.issued for month in months))
-    return [_flows(each, scale) for each in figures]
+    pictures = []
+    for each in figures:
+        months = _alike(each, figures)
+        scale = scale_of(-max(map(_left, months)), max(month.issued for month in months))
+        pictures.append(_flows(each, scale))
+    return pictures
 
 
 def tenths(figures: Sequence[Figures]) -> list[Picture]:
-    """Which share of the points each tenth of the members earned; none where members are few."""
+    """Which share of all each tenth of the members earned; none where members are few."""
     if not all(each.members.tenths for each in figures):
         return []
     highest = max(max(each.members.tenths) for each in figures)
@@ -99,27 +103,38 @@ def tenths(figures: Sequence[Figures]) -> list[Picture]:
     return [_tenths(each, scale) for each in figures]
 
 
+def _alike(figures: Figures, all_figures: Sequence[Figures]) -> list[Month]:
+    """The months of all programs that give the same as this one."""
+    return [month for each in all_figures if each.trial.asset == figures.trial.asset for month in each.months]
+
+
 def _owed(figures: Figures, scale: Scale) -> Picture:
-    months = figures.months
+    months, told = figures.months, partial(amount, figures.trial.asset)
     available = [0, *[month.available + month.held for month in months]]
     everything = [0, *[month.owed for month in months]]
     floor = [0] * len(everything)
     return Picture(
-        f"Points owed: {figures.trial.label}",
-        f"From {months[0].label} to {months[-1].label}; at the end {whole(months[-1].owed)} points, at most "
-        f"{whole(max(everything))}.",
+        f"What members were owed in {noun(figures.trial.asset)}: {figures.trial.label}",
+        f"From {months[0].label} to {months[-1].label}; at the end {told(months[-1].owed)}, at most "
+        f"{told(max(everything))}.",
         (
             Mark("available", _area(floor, available, scale)),
             Mark("pending", _area(available, everything, scale)),
-            *_hovers(months, _standing),
+            *_hovers(
+                months,
+                lambda month: (
+                    f"{told(month.available + month.held)} available, {told(month.pending)} pending"
+                ),
+            ),
         ),
-        scale.ticks(whole),
+        scale.ticks(partial(short, figures.trial.asset)),
         _dates(months),
     )
 
 
 def _flows(figures: Figures, scale: Scale) -> Picture:
-    months, total = figures.months, figures.total
+    months, total, asset = figures.months, figures.total, figures.trial.asset
+    told = partial(amount, asset)
     marks = []
     for place, month in enumerate(months):
         spent = -month.spent
@@ -132,11 +147,19 @@ def _flows(figures: Figures, scale: Scale) -> Picture:
             if start != end:
                 marks.append(Mark(kind, _bar(place, len(months), start, end, scale)))
     return Picture(
-        f"Points issued, spent and expired: {figures.trial.label}",
-        f"From {months[0].label} to {months[-1].label}: {whole(total.issued)} issued, {whole(total.spent)} spent, "
-        f"{whole(total.expired)} expired.",
-        (*marks, *_hovers(months, _flowing)),
-        scale.ticks(lambda number: whole(abs(number))),
+        f"What was issued, spent and expired in {noun(asset)}: {figures.trial.label}",
+        f"From {months[0].label} to {months[-1].label}: {told(total.issued)} issued, {told(total.spent)} spent, "
+        f"{told(total.expired)} expired.",
+        (
+            *marks,
+            *_hovers(
+                months,
+                lambda month: (
+                    f"{told(month.issued)} issued, {told(month.spent)} spent, {told(month.expired)} expired"
+                ),
+            ),
+        ),
+        scale.ticks(lambda number: short(asset, abs(number))),
         _dates(months),
     )
 
@@ -152,8 +175,8 @@ def _tenths(figures: Figures, scale: Scale) -> Picture:
         for place in range(len(shares))
     ]
     return Picture(
-        f"Share of points by tenths of members: {figures.trial.label}",
-        f"The tenth that earned most has {percent(shares[-1])} of the points, the tenth that earned least "
+        f"Share of each tenth of members: {figures.trial.label}",
+        f"The tenth that earned most has {percent(shares[-1])} of all, the tenth that earned least "
         f"{percent(shares[0])}.",
         tuple(marks),
         scale.ticks(lambda number: f"{number} %"),
@@ -188,14 +211,6 @@ def _hovers(months: Sequence[Month], words: Callable[[Month], str]) -> list[Mark
         )
         for place, month in enumerate(months)
     ]
-
-
-def _standing(month: Month) -> str:
-    return f"{whole(month.available + month.held)} available, {whole(month.pending)} pending"
-
-
-def _flowing(month: Month) -> str:
-    return f"{whole(month.issued)} issued, {whole(month.spent)} spent, {whole(month.expired)} expired"
 
 
 def _left(month: Month) -> int:

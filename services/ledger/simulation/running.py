@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 from services.ledger.domain.book import POINTS, Book, Member, MemberKey
 from services.ledger.domain.holds import hold_points
-from services.ledger.domain.program import Checkout
 from services.ledger.domain.settling import settle
+from services.ledger.domain.spending import Checkout
 from services.ledger.handlers import on
 from services.ledger.simulation.orders import PastLine, PastOrder
 from services.ledger.simulation.trial import Assumptions, Trial

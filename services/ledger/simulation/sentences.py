@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from services.ledger.domain.book import POINTS
 from services.ledger.simulation.figures import Figures
-from services.ledger.simulation.numbers import day, money, percent, whole
+from services.ledger.simulation.numbers import counted, day, money, noun, percent
 from services.ledger.simulation.report import Report, worth_of
 
 TRIED = frozenset({"order.paid", "customer.signed_up"})
@@ -33,33 +34,40 @@ def sentences_of(report: Report) -> list[str]:
 
 
 def _values(report: Report) -> Iterator[str]:
-    alike = len({figures.trial.value for figures in report.figures}) == 1
+    alike = len({figures.trial.values.get(POINTS) for figures in report.figures}) == 1
     for figures in report.figures:
-        value, where = figures.trial.value, "" if alike else _where(report, figures)
-        if value is None:
+        value, where = figures.trial.values.get(POINTS), "" if alike else _where(report, figures)
+        given = [each.asset for each in figures.totals if each.issued]
+        if POINTS in given and value is None:
             yield (
                 f"What a point is worth is not known{where}: the program says nothing of points at checkout. "
                 "--point-value says it."
             )
-        else:
-            yield f"100 points are worth {worth_of(figures, 100)}{where}, {value.words}."
-            if value.currency != figures.trial.rules.currency:
-                yield f"Points are worth {value.currency}, so their share of revenue is not known{where}."
+        elif POINTS in given and value is not None:
+            yield f"100 points are worth {worth_of(figures, 100, POINTS)}{where}, {value.words}."
+        unpriced = [asset for asset in given if not figures.is_priced(asset)]
+        left_out = [noun(asset) for asset in unpriced if asset in figures.trial.values or asset != POINTS]
+        if left_out:
+            currency, named = figures.trial.rules.currency, ", ".join(left_out)
+            yield f"The cost{_where(report, figures)} leaves out what has no worth in {currency}: {named}."
 
 
 def _behaviour(report: Report) -> Iterator[str]:
     assumed = report.assumptions
     if assumed.redeemed_share:
         yield (
-            f"At each order, members spend {percent(assumed.redeemed_share)} of what they have available, in whole "
-            "blocks and within the limits of the checkout."
+            f"At each order, members spend {percent(assumed.redeemed_share)} of the points they have available, in "
+            "whole blocks and within the limits of the checkout."
         )
+        for figures in report.figures:
+            if figures.trial.rules.checkout is None:
+                yield f"Nobody spends anything{_where(report, figures)}: it says nothing of points at checkout."
     else:
-        yield "Nobody spends points; --redeem 60% has members spend 60 % of what they have at each order."
+        yield "Nobody spends anything; --redeem 60% has members spend 60 % of their points at each order."
     if assumed.sign_ups:
         yield "Each customer signs up just before the first order in the file."
     if any(figures.trial.waits_for_fulfilment for figures in report.figures):
-        yield f"Orders are handed over {assumed.fulfilled_after.days} days after they were paid."
+        yield f"Orders are handed over {counted(assumed.fulfilled_after.days, 'day')} after they were paid."
 
 
 def _orders(report: Report) -> Iterator[str]:
@@ -67,15 +75,15 @@ def _orders(report: Report) -> Iterator[str]:
     if not report.history.has_times:
         yield "The file says no times of day: each order counts as paid at noon."
     if one.guest_orders:
-        yield f"{whole(one.guest_orders)} orders are of guests: they bring revenue and earn nothing."
+        yield f"{counted(one.guest_orders, 'order')} of guests: in the revenue, and earning nothing."
     for currency, (count, minor) in sorted(one.other_revenue.items()):
         yield (
-            f"{whole(count)} orders for {money(minor, currency)} earn by the rules for {currency}, and are not in the "
-            "revenue."
+            f"{counted(count, 'order')} for {money(minor, currency)}: earning by the rules for {currency}, and not in "
+            "the revenue."
         )
     later = len(report.history.orders) - one.orders
     if later:
-        yield f"{whole(later)} orders after {day(one.closing_day)} are left out."
+        yield f"{counted(later, 'order')} after {day(one.closing_day)}: left out."
     if report.history.unread:
         yield f"Columns that nobody reads: {', '.join(report.history.unread)}."
 

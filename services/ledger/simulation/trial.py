@@ -1,7 +1,8 @@
-"""What is tried: a program, what one of its points is worth, and what is assumed of its customers.
+"""What is tried: a program, what it gives and what that is worth, and what is assumed of its customers.
 
 Example: `at_checkout: {points: 100, are_worth: 2.00 USD}` makes a point worth 2 cents; 262,018 points are then worth
 5,240.36 USD. A program that says nothing of the kind needs `--point-value "2.00 USD per 100"`, or has no cost in money.
+Store credit is money already; stamps and the like are worth what nobody can say.
 
 What a newcomer would get wrong: an assumption is part of the result. Each one becomes a sentence of the report, so that
 nobody takes a trial without spending for a forecast.
@@ -10,16 +11,19 @@ nobody takes a trial without spending for a forecast.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
+from services.ledger.domain.book import POINTS
 from services.ledger.domain.program import After, LedgerProgram
 from shared.calendar import midnight_after
 from shared.errors import InvalidInput
 from shared.money import digits_of, rounded
 from shared.programs import BEGINNING_OF_TIME, Version, Versions
 
+CREDIT = "credit:"  # store credit of a currency; its unit is the minor unit
 USUAL_FULFILMENT_DAYS = 3  # a parcel within a country
 _VALUE = re.compile(
     r"(?P<amount>\d{1,9}(?:\.\d{1,6})?) (?P<currency>[A-Z]{3})(?: per (?P<points>[1-9]\d{0,8}))?"
@@ -28,16 +32,16 @@ _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,2})?) ?%")
 
 
 @dataclass(frozen=True, slots=True)
-class PointValue:
-    """What one point is worth, in exact minor units of a currency, and who says so."""
+class Value:
+    """What one unit of an asset is worth, in exact minor units of a currency, and who says so."""
 
     minor: Fraction
     currency: str
     words: str
 
-    def worth(self, points: int) -> int:
-        """What so many points are worth, in whole minor units, half a one up."""
-        return rounded(self.minor * points + Fraction(1, 2))
+    def worth(self, amount: int) -> int:
+        """What so many are worth, in whole minor units, half a one up."""
+        return rounded(self.minor * amount + Fraction(1, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,26 @@ class Assumptions:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A program to be tried; `label` tells it from the one beside it."""
+    """A program to be tried; `label` tells it from the one beside it, `values` say what its assets are worth."""
 
     label: str
     title: str
     program_id: str
     rules: LedgerProgram
-    value: PointValue | None
+    values: Mapping[str, Value]
+
+    @property
+    def asset(self) -> str:
+        """What the report is about: points where any rule gives them, else store credit, else what comes first."""
+        assets = self.rules.assets
+        if POINTS in assets or not assets:
+            return POINTS
+        return next((asset for asset in assets if asset.startswith(CREDIT)), assets[0])
+
+    @property
+    def value(self) -> Value | None:
+        """What one unit of that is worth; None for unknown."""
+        return self.values.get(self.asset)
 
     @property
     def versions(self) -> Versions[LedgerProgram]:
@@ -69,26 +86,29 @@ class Trial:
     @property
     def waits_for_fulfilment(self) -> bool:
         """Whether any award waits until the order is handed over."""
-        return any(wait.after is After.FULFILMENT for wait in self.rules.waits.values())
+        waits = [self.rules.waits, *self.rules.asset_waits.values()]
+        return any(wait.after is After.FULFILMENT for each in waits for wait in each.values())
 
     def closing(self, assumptions: Assumptions) -> datetime:
         """The end of the closing day in the program's zone; what is due at that midnight is done."""
         return midnight_after(assumptions.closing_day, self.rules.zone)
 
 
-def value_of(program: LedgerProgram, said: str | None) -> PointValue | None:
-    """What a point is worth: as `--point-value` says, else as the program pays it at checkout; None for unknown.
+def values_of(program: LedgerProgram, said: str | None) -> dict[str, Value]:
+    """What the assets of a program are worth, where that is known: points as `--point-value` says, else as they pay.
 
     Raises:
         InvalidInput: what was said is no value of a point.
     """
-    if said is not None:
-        return _said(said)
+    credits = [asset for asset in program.assets if asset.startswith(CREDIT)]
+    values = {asset: Value(Fraction(1), asset.removeprefix(CREDIT), "as money") for asset in credits}
     checkout = program.checkout
-    if checkout is None:
-        return None
-    minor = Fraction(checkout.block_minor, checkout.block_points)
-    return PointValue(minor, checkout.currency, "as the program pays them at checkout")
+    if said is not None:
+        values[POINTS] = _said(said)
+    elif checkout is not None:
+        minor = Fraction(checkout.block_minor, checkout.block_points)
+        values[POINTS] = Value(minor, checkout.currency, "as the program pays them at checkout")
+    return values
 
 
 def share_of(text: str) -> Fraction:
@@ -104,20 +124,20 @@ def share_of(text: str) -> Fraction:
     return share
 
 
-def require_checkout(trial: Trial) -> None:
-    """Members can spend points at an order only where the program says how.
+def require_checkout(trials: Sequence[Trial]) -> None:
+    """Members can spend points at an order only where a program says how.
 
     Raises:
-        InvalidInput: it does not.
+        InvalidInput: none does.
     """
-    if trial.rules.checkout is None:
+    if all(trial.rules.checkout is None for trial in trials):
         raise InvalidInput(
-            f"--redeem: {trial.label} does not say what points pay at checkout; add `spend: {{at_checkout: "
-            f"{{points: 100, are_worth: 1.00 {trial.rules.currency}}}}}` to its section `ledger`"
+            f"--redeem: {trials[0].label} does not say what points pay at checkout; add `spend: {{at_checkout: "
+            f"{{points: 100, are_worth: 1.00 {trials[0].rules.currency}}}}}` to its section `ledger`"
         )
 
 
-def _said(text: str) -> PointValue:
+def _said(text: str) -> Value:
     found = _VALUE.fullmatch(text.strip())
     if found is None:
         raise InvalidInput(
@@ -125,4 +145,4 @@ def _said(text: str) -> PointValue:
         )
     scale = 10 ** digits_of(found["currency"])
     minor = Fraction(found["amount"]) * scale / int(found["points"] or 1)
-    return PointValue(minor, found["currency"], "as --point-value says")
+    return Value(minor, found["currency"], "as --point-value says")

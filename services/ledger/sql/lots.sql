@@ -12,20 +12,6 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::
     AS k (program_id, member_id, asset, lot_no, remaining, expired)
 WHERE l.program_id = k.program_id AND l.member_id = k.member_id AND l.asset = k.asset AND l.lot_no = k.lot_no
 
--- name: load_holds
-SELECT h.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
-CROSS JOIN LATERAL (
-    SELECT program_id, member_id, hold_id, asset, points, state, held_at, held_until, draws, captured, order_id
-    FROM ledger.hold
-    WHERE program_id = k.program_id AND member_id = k.member_id
-) AS h
-
--- name: update_holds
-UPDATE ledger.hold AS h SET state = k.state, captured = k.captured, order_id = k.order_id
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[])
-    AS k (program_id, member_id, hold_id, state, captured, order_id)
-WHERE h.program_id = k.program_id AND h.member_id = k.member_id AND h.hold_id = k.hold_id
-
 -- name: open_lots
 -- What a member can spend, in the order in which it will be spent.
 SELECT lot_no, asset, amount, remaining, opened_at, expires_at, order_id FROM ledger.lot

@@ -13,6 +13,21 @@ CROSS JOIN LATERAL (
     WHERE program_id = k.program_id AND member_id = k.member_id FOR UPDATE
 ) AS m
 
+-- name: read_members
+SELECT m.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id, joined_at, levels, next_due, erased_at FROM ledger.member
+    WHERE program_id = k.program_id AND member_id = k.member_id
+) AS m
+
+-- name: lock_members_at_once
+-- Further members, out of order: nobody is waited for, so no circle can close.
+SELECT m.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id, joined_at, levels, next_due, erased_at FROM ledger.member
+    WHERE program_id = k.program_id AND member_id = k.member_id FOR UPDATE NOWAIT
+) AS m
+
 -- name: update_members
 UPDATE ledger.member AS m
 SET joined_at = k.joined_at, levels = k.levels, next_due = k.next_due, erased_at = k.erased_at

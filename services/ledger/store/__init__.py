@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
+from random import Random
 from typing import Any
 
 import asyncpg
@@ -29,6 +30,7 @@ from services.ledger.domain.book import (
     Member,
     MemberKey,
     Purchase,
+    RefundAt,
     Transfer,
     Usage,
 )
@@ -37,8 +39,9 @@ from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import goals
+from services.ledger.store.rewards import load_shelf, save_shelf
 from shared.database import AnyConnection
-from shared.events import OrderPaid, OrderRefunded
+from shared.events import OrderPaid
 from shared.orders import exact
 from shared.programs import Versions
 from shared.queries import Queries
@@ -48,7 +51,7 @@ Row = asyncpg.Record
 
 _json = msgspec.json.Encoder()
 _paid = msgspec.json.Decoder(OrderPaid)
-_refunds = msgspec.json.Decoder(tuple[OrderRefunded, ...])
+_refunds = msgspec.json.Decoder(tuple[RefundAt, ...])
 
 TRANSFER_COLUMNS = Transfer.__struct_fields__
 AWARD_COLUMNS = Award.__struct_fields__
@@ -59,7 +62,9 @@ PURCHASE_COLUMNS = Purchase.__struct_fields__
 _BREAKDOWN = AWARD_COLUMNS.index("breakdown")
 
 CHANGING_LOT = ("program_id", "member_id", "asset", "lot_no", "remaining", "expired")
-CHANGING_HOLD = ("program_id", "member_id", "hold_id", "state", "captured", "order_id")
+CHANGING_HOLD = (
+    "program_id", "member_id", "hold_id", "state", "captured", "order_id", "returned", "borne", "draws",
+)  # fmt: skip
 CHANGING_AWARD = (
     "program_id", "member_id", "award_id", "points", "state", "breakdown", "reversed", "written_off", "due_at",
     "program_version",
@@ -69,18 +74,28 @@ CHANGING_AWARD = (
 class Store:
     """Loads and saves books."""
 
-    def __init__(self, sql: Queries) -> None:
+    def __init__(self, sql: Queries, random: Random) -> None:
         self._sql = sql
+        self._random = random
 
     async def load(
-        self, connection: AnyConnection, needs: Needs, programs: Mapping[str, Versions[LedgerProgram]]
+        self,
+        connection: AnyConnection,
+        needs: Needs,
+        programs: Mapping[str, Versions[LedgerProgram]],
+        *,
+        locking: bool = True,
     ) -> Book:
-        """The book of a batch, its members locked in key order."""
+        """The book of a batch, its members locked in key order.
+
+        Without `locking` it is only to be looked at: nothing is written, and the shelf of rewards stays empty.
+        """
         book = Book(programs)
+        book.shelf.draw_number = self._random.randrange
         if not needs.members:
-            return book
+            return await self._load_shelf(connection, book, needs)
         keys = sorted(needs.members)
-        await self._load_members(connection, book, keys)
+        await self._load_members(connection, book, keys, locking=locking)
         needs.detailed.update(
             key for key in keys if (due := book.stored_due[key]) is not None and due <= needs.members[key]
         )
@@ -91,7 +106,14 @@ class Store:
             await self._load_awards(connection, book, awards)
         await self._load_usage(connection, book, needs)
         if needs.detailed:
-            await self._load_details(connection, book, sorted(needs.detailed))
+            await self._load_details(connection, book, needs)
+        return await self._load_shelf(connection, book, needs) if locking else book
+
+    async def _load_shelf(self, connection: AnyConnection, book: Book, needs: Needs) -> Book:
+        async def lock_further(keys: Sequence[MemberKey]) -> None:
+            await self._load_members(connection, book, keys, self._sql.lock_members_at_once)
+
+        await load_shelf(connection, self._sql, book, needs, lock_further)
         return book
 
     async def save(self, connection: AnyConnection, book: Book) -> None:
@@ -100,6 +122,7 @@ class Store:
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
         await self._save_lots(connection, book)
+        await save_shelf(connection, self._sql, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
             await self._save_movements(connection, book.transfers)
@@ -112,6 +135,11 @@ class Store:
     async def awards_of_cause(self, connection: AnyConnection, key: MemberKey, cause: str) -> list[Award]:
         """What an event earned, one award for each asset."""
         return [_award(row) for row in await connection.fetch(self._sql.awards_of_cause, *key, cause)]
+
+    async def order_of_hold(self, connection: AnyConnection, key: MemberKey, hold_id: str) -> str | None:
+        """The order that a hold was made for; None where it names none, or is not there."""
+        found: str | None = await connection.fetchval(self._sql.order_of_hold, *key, hold_id)
+        return found
 
     async def purchase(self, connection: AnyConnection, key: MemberKey, order_id: str) -> Purchase | None:
         """What is known of an order."""
@@ -128,10 +156,20 @@ class Store:
         await goals.load(connection, self._sql, book, Needs(striving={(key, purchase.order_id): set()}))
         return list(book.goal_parts.of(key).values())
 
-    async def _load_members(self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]) -> None:
+    async def _load_members(
+        self,
+        connection: AnyConnection,
+        book: Book,
+        keys: Sequence[MemberKey],
+        lock: str | None = None,
+        *,
+        locking: bool = True,
+    ) -> None:
         columns = _columns(keys, 2)
-        await connection.execute(self._sql.insert_members, *columns)
-        for row in await connection.fetch(self._sql.lock_members, *columns):
+        if locking:
+            await connection.execute(self._sql.insert_members, *columns)
+        query = (lock or self._sql.lock_members) if locking else self._sql.read_members
+        for row in await connection.fetch(query, *columns):
             program_id, member_id, joined_at, levels, *moments = row
             key = (program_id, member_id)
             member = Member(program_id, member_id, joined_at, _levels(levels), *moments)
@@ -149,8 +187,8 @@ class Store:
             keys = sorted((*key, order_id) for key, order_id in needs.orders)
             for row in await connection.fetch(self._sql.load_purchases, *_columns(keys, 3)):
                 key = _load_purchase(book, row)
-                if row["paid_at"] is not None and (key, row["order_id"]) in needs.stated:
-                    needs.detailed.add(key)  # an edit may take points back from its lots
+                if (key, row["order_id"]) in needs.stated:
+                    needs.detailed.add(key)  # an edit, or refunds that overtook the order, may move points
                 assets = {each for version in book.programs[key[0]].all for each in version.rules.assets}
                 awards.update((key, award_id_of(row["order_id"], asset)) for asset in assets)
         if needs.shoppers:
@@ -185,18 +223,29 @@ class Store:
             usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
             book.usage.load((program_id, member_id), (rule, bucket), usage)
 
-    async def _load_details(self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]) -> None:
+    async def _load_details(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
+        keys = sorted(needs.detailed)
         columns = _columns(keys, 2)
         for row in await connection.fetch(self._sql.load_awards_to_come, *columns):
             _load_award(book, row)
         for row in await connection.fetch(self._sql.load_lots, *columns):
             lot = Lot(*row)
             book.lots.load((lot.program_id, lot.member_id), (lot.asset, lot.lot_no), lot)
-        for row in await connection.fetch(self._sql.load_holds, *columns):
+        await self._load_holds(connection, book, needs)
+        book.detailed.update(keys)
+
+    async def _load_holds(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
+        """The open ones of detailed members, those that are named, and those of the orders at hand."""
+        orders = [(key, order_id) for key, order_id in needs.orders if key in needs.detailed]
+        found = list(await connection.fetch(self._sql.open_holds, *_columns(sorted(needs.detailed), 2)))
+        for query, named in ((self._sql.holds_named, needs.holds), (self._sql.holds_of_orders, orders)):
+            if named:
+                keys = sorted((*key, name) for key, name in named)
+                found += await connection.fetch(query, *_columns(keys, 3))
+        for row in found:
             draws = tuple(Draw(*each) for each in json.loads(row["draws"]))
             hold = replace(Hold(*row), draws=draws)
             book.holds.load((hold.program_id, hold.member_id), hold.hold_id, hold)
-        book.detailed.update(keys)
 
     async def _save_members(self, connection: AnyConnection, book: Book) -> None:
         members = book.members.updated()

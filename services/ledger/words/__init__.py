@@ -40,3 +40,4 @@ class Head(Section):
 
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     time_zone: str = "UTC"
+    languages: tuple[str, ...] = ("en",)

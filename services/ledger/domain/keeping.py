@@ -1,0 +1,34 @@
+"""What a customer keeps of a purchase, from all that is known of it so far.
+
+What a newcomer would get wrong: a refund that waited for its order and then does not fit it (a line that the order
+never had) counts nothing. The order is not to suffer for it.
+"""
+
+from __future__ import annotations
+
+from services.ledger.domain.book import Purchase
+from services.ledger.domain.program import LedgerProgram
+from shared.errors import ServiceError
+from shared.orders import Kept, Order, kept, nothing_kept, order_of, refund_of
+from shared.programs import Versions
+
+
+def order_of_purchase(purchase: Purchase, versions: Versions[LedgerProgram]) -> Order | None:
+    """The order as it was paid, by its newest statement; None while it has not come."""
+    if purchase.paid is None:
+        return None
+    program = versions.numbered(purchase.program_version or 1).rules
+    return order_of(purchase.paid, program.currency, purchase.removed_lines)
+
+
+def kept_of(purchase: Purchase, order: Order) -> Kept | None:
+    """What is kept after the refunds known so far; None where nothing came back."""
+    if purchase.cancelled_at is not None:
+        return nothing_kept(order)
+    fitting = []
+    for refunded in purchase.refunds:
+        try:
+            fitting.append(refund_of(refunded.said, order))
+        except ServiceError:
+            continue
+    return kept(order, fitting) if fitting else None

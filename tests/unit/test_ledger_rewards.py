@@ -1,0 +1,434 @@
+"""Rewards: bought, given, promised; used, voided, expired; and what a refund does to those that are unused."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.ledger.domain.lots import Draw
+from services.ledger.errors import (
+    CharityUnknown,
+    CouponRefused,
+    InsufficientPoints,
+    PoolEmpty,
+    RewardClosed,
+    RewardConflict,
+    RewardSoldOut,
+    RewardUnavailable,
+    UnknownReward,
+)
+from shared.events import (
+    CustomerDeleted,
+    Grant,
+    PointsDonated,
+    PointsRestored,
+    ReferralApproved,
+    ReferralStarted,
+    ReferralVoided,
+    RewardIssued,
+    TierLowered,
+    TierRaised,
+)
+from tests.support.events import (
+    MEMBER,
+    NOON,
+    PROGRAM,
+    a_cancellation,
+    a_refund,
+    an_event,
+    an_order_paid,
+)
+from tests.support.ledger import at
+from tests.support.rewards import RewardDesk, a_reward, a_shop
+
+KEY = (PROGRAM, MEMBER)
+
+
+def a_desk(*catalogue: dict[str, Any], points: int = 420, **spend: Any) -> RewardDesk:
+    """A member with so many points, and these rewards."""
+    desk = RewardDesk(a_shop(*(catalogue or (a_reward(),)), **spend))
+    return desk.receives(an_order_paid(f"{points}.00", order_id="first", at=NOON - timedelta(days=1)))
+
+
+def asset(desk: RewardDesk, name: str) -> int:
+    """What the member has available of another asset."""
+    return desk.book.balance(KEY, name).available
+
+
+class TestBuying:
+    def test_a_reward_costs_its_price_and_comes_with_a_code(self) -> None:
+        desk = a_desk()
+        reward = desk.buys()
+        assert (desk.balance(), reward.state, reward.price) == ((0, 20, 0), "issued", 400)
+        assert reward.valid_until == at("2026-07-03T22:00"), "the end of the sixtieth day, in Paris"
+        (issued,) = [event.data for event in desk.book.outgoing if isinstance(event.data, RewardIssued)]
+        assert issued.grant.code == desk.code_of()
+        assert (issued.grant.amount, issued.grant.currency, issued.points) == ("5.00", "EUR", 400)
+
+    def test_the_soonest_lots_pay_first(self) -> None:
+        document = a_shop(a_reward()) | {}
+        document["ledger"]["points"] = {"expire": "12 months"}
+        desk = RewardDesk(document)
+        desk.receives(
+            an_order_paid("300.00", at=at("2026-01-10")), an_order_paid("120.00", at=at("2026-03-10"))
+        )
+        a, b = desk.lots()
+        assert desk.buys().draws == (Draw(a.lot_no, 300), Draw(b.lot_no, 100))
+
+    def test_the_same_id_again_is_the_same_purchase(self) -> None:
+        desk = a_desk()
+        assert desk.buys() == desk.buys()
+        assert desk.balance() == (0, 20, 0)
+
+    def test_the_same_id_for_another_reward_is_a_conflict(self) -> None:
+        desk = a_desk(a_reward(), a_reward("mug", "10", gives={"product": "mug-1"}))
+        desk.buys()
+        with pytest.raises(RewardConflict):
+            desk.buys("mug")
+
+    def test_too_few_points_are_told_in_numbers(self) -> None:
+        desk = a_desk(points=399)
+        with pytest.raises(InsufficientPoints) as refused:
+            desk.buys()
+        assert (refused.value.extra["asked"], refused.value.extra["available"]) == (400, 399)
+
+    def test_what_the_catalogue_does_not_have_cannot_be_bought(self) -> None:
+        with pytest.raises(UnknownReward):
+            a_desk().buys("six off")
+
+    @pytest.mark.parametrize(
+        ("words", "code"),
+        [
+            ({"from_": "2026-05-05"}, "not_yet"),
+            ({"until": "2026-05-03"}, "over"),
+            ({"for_": {"level": ["Gold"]}}, "not_at_this_level"),
+            ({"for_": {"segment": "tea lovers"}}, "not_in_segment"),
+        ],
+    )
+    def test_every_reason_against_it_is_named(self, words: dict[str, Any], code: str) -> None:
+        desk = a_desk(a_reward(**words), points=100)
+        with pytest.raises(RewardUnavailable) as refused:
+            desk.buys()
+        assert [each["code"] for each in refused.value.extra["reasons"]] == [code, "not_enough"]
+
+    @pytest.mark.parametrize("day", ["2026-05-04T00:00:00+02:00", "2026-05-04T23:59:59+02:00"])
+    def test_first_and_last_day_are_in(self, day: str) -> None:
+        desk = a_desk(a_reward(from_="2026-05-04", until="2026-05-04"))
+        desk.now = at(day[:19]) - timedelta(hours=2)
+        assert desk.buys().state == "issued"
+
+    def test_what_has_no_price_is_not_for_sale(self) -> None:
+        desk = a_desk(a_reward("surprise tea", None, gives={"product": "tea-1"}))
+        with pytest.raises(RewardUnavailable) as refused:
+            desk.buys("surprise tea")
+        assert refused.value.extra["reasons"][0]["code"] == "not_for_sale"
+
+    def test_a_limit_per_month_begins_anew_with_the_month(self) -> None:
+        desk = a_desk(a_reward(costs="10", limit="1 per month"))
+        desk.buys()
+        with pytest.raises(RewardUnavailable):
+            desk.buys(reward_id="r2")
+        desk.reaches(at("2026-05-31T22:00"))
+        assert desk.buys(reward_id="r2").state == "issued"
+
+    def test_a_voided_reward_does_not_count_towards_the_limit(self) -> None:
+        desk = a_desk(a_reward(costs="10", limit="1"))
+        desk.buys()
+        desk.voids()
+        assert desk.buys(reward_id="r2").state == "issued"
+
+    def test_stock_is_never_oversold_and_a_voided_one_is_there_again(self) -> None:
+        desk = a_desk(a_reward(costs="10", stock=2))
+        desk.buys(reward_id="a")
+        desk.buys(reward_id="b")
+        with pytest.raises(RewardSoldOut):
+            desk.buys(reward_id="c")
+        desk.voids("a")
+        assert desk.buys(reward_id="c").state == "issued"
+
+    def test_a_price_in_stamps_leaves_the_points_alone(self) -> None:
+        document = a_shop(a_reward("free tea", "10 stamps", gives={"product": "tea-1"}))
+        document["ledger"]["earn"].append({"rule": "card", "on": "order.paid", "gives": "5 stamps"})
+        desk = RewardDesk(document)
+        desk.receives(an_order_paid("7.00"))
+        with pytest.raises(InsufficientPoints):
+            desk.buys("free tea")
+        desk.receives(an_order_paid("7.00"))
+        desk.buys("free tea")
+        assert (asset(desk, "stamps"), asset(desk, "points")) == (0, 14)
+
+
+class TestEffects:
+    @pytest.mark.parametrize(
+        ("gives", "kind", "fields"),
+        [
+            ({"money_off": "5.00 EUR"}, "coupon", {"amount": "5.00", "currency": "EUR"}),
+            (
+                {"percent_off": "10 %", "at_most": "20.00 EUR"},
+                "coupon",
+                {"percent": "10", "at_most": "20.00"},
+            ),
+            (
+                {"free_shipping": "true", "order_at_least": "15 EUR"},
+                "free_shipping",
+                {"order_at_least": "15"},
+            ),
+            ({"product": "mug-1"}, "product", {"product_id": "mug-1"}),
+            ({"gift_card": "25.00 EUR", "anyone": "true"}, "gift_card", {"amount": "25.00"}),
+            ({"ticket": "tea tasting"}, "ticket", {"name": "tea tasting"}),
+        ],
+    )
+    def test_what_is_handed_over_has_a_code(
+        self, gives: dict[str, Any], kind: str, fields: dict[str, str]
+    ) -> None:
+        desk = a_desk(a_reward(gives=gives))
+        reward = desk.buys()
+        assert reward.gives.kind == kind
+        assert {name: getattr(reward.gives, name) for name in fields} == fields
+        assert len(desk.code_of()) == 14
+
+    def test_store_credit_is_available_at_once_and_ends_with_its_time(self) -> None:
+        desk = a_desk(a_reward(gives={"credit": "5.00 EUR", "valid": "1 month"}))
+        assert desk.buys().state == "used"
+        assert asset(desk, "credit:EUR") == 500
+        desk.reaches(at("2026-06-04T22:00"))
+        assert asset(desk, "credit:EUR") == 0
+
+    def test_what_took_effect_cannot_be_voided(self) -> None:
+        desk = a_desk(a_reward(gives={"credit": "5.00 EUR"}))
+        desk.buys()
+        with pytest.raises(RewardClosed):
+            desk.voids()
+
+    def test_a_donation_goes_to_the_charity_that_the_member_chose(self) -> None:
+        desk = a_desk(a_reward("give", "100", gives={"donate_to": ["forest", "food bank"]}))
+        with pytest.raises(CharityUnknown):
+            desk.buys("give")
+        desk.buys("give", charity="forest")
+        donation = desk.book.transfers._items[-1]
+        assert (donation.to_account, donation.amount, desk.balance()) == ("charity:forest", 100, (0, 320, 0))
+        assert [e.data.charity for e in desk.book.outgoing if isinstance(e.data, PointsDonated)] == ["forest"]
+
+    def test_a_gift_costs_nothing_and_says_why(self) -> None:
+        desk = a_desk(a_reward("surprise tea", None, gives={"product": "tea-1"}))
+        gift = desk.gives("surprise tea")
+        assert (gift.price, gift.reason, gift.source, desk.balance()) == (
+            0,
+            "thank you",
+            "given",
+            (0, 420, 0),
+        )
+
+    def test_a_gift_of_points_is_there_at_once(self) -> None:
+        desk = a_desk()
+        desk.gives(grant=Grant(kind="points", asset="points", points=50))
+        assert desk.balance() == (0, 470, 0)
+
+    def test_codes_of_the_shop_are_handed_out_one_each_until_the_pool_is_empty(self) -> None:
+        desk = a_desk(a_reward(costs="10", gives={"money_off": "5.00 EUR", "pool": "summer"}))
+        desk.has_pool("summer", "SUN-1", "SUN-2")
+        desk.buys(reward_id="a")
+        desk.buys(reward_id="b")
+        assert {desk.code_of("a"), desk.code_of("b")} == {"SUN-1", "SUN-2"}
+        with pytest.raises(PoolEmpty):
+            desk.buys(reward_id="c")
+        assert desk.balance() == (0, 400, 0)
+
+
+class TestAfterwards:
+    def test_voiding_returns_the_price_to_the_lots_it_came_from(self) -> None:
+        document = a_shop(a_reward())
+        document["ledger"]["points"] = {"expire": "12 months"}
+        desk = RewardDesk(document)
+        desk.receives(
+            an_order_paid("300.00", at=at("2026-01-10")), an_order_paid("120.00", at=at("2026-03-10"))
+        )
+        before = desk.lots()
+        desk.buys()
+        code = desk.code_of()
+        desk.voids()
+        assert desk.lots() == before
+        with pytest.raises(CouponRefused) as refused:
+            desk.uses(code)
+        assert [each["code"] for each in refused.value.extra["reasons"]] == ["voided"]
+        assert desk.rewards_told == ["issued r1", "voided r1"]
+
+    def test_what_expired_meanwhile_comes_back_with_a_grace(self) -> None:
+        document = a_shop(a_reward())
+        document["ledger"]["points"] = {"expire": "2 months"}
+        desk = RewardDesk(document).receives(an_order_paid("420.00", at=at("2026-03-10T12:00")))
+        desk.buys()
+        desk.reaches(at("2026-06-01T12:00"))
+        assert desk.balance() == (0, 0, 0), "the 20 that were left have expired"
+        desk.voids()
+        (lot,) = desk.lots()
+        assert (lot.remaining, lot.expires_at) == (400, at("2026-07-01T22:00"))
+        (back,) = [e.data for e in desk.book.outgoing if isinstance(e.data, PointsRestored)]
+        assert (back.reward_id, back.expires_at) == ("r1", at("2026-07-01T22:00"))
+
+    def test_a_used_reward_is_not_voided(self) -> None:
+        desk = a_desk()
+        desk.buys()
+        desk.uses(desk.code_of())
+        with pytest.raises(RewardClosed):
+            desk.voids()
+
+    def test_a_reward_expires_at_the_midnight_that_follows_its_last_day(self) -> None:
+        desk = a_desk()
+        desk.buys()
+        desk.reaches(at("2026-07-03T21:59:59"))
+        assert desk.reward().state == "issued"
+        desk.reaches(at("2026-07-03T22:00"))
+        assert (desk.reward().state, desk.balance()) == ("expired", (0, 20, 0))
+        assert desk.rewards_told == ["issued r1", "expired r1"]
+        with pytest.raises(CouponRefused):
+            desk.uses(desk.code_of())
+
+    def test_what_a_checkout_keeps_neither_expires_nor_is_voided(self) -> None:
+        desk = a_desk()
+        desk.buys()
+        desk.reaches(at("2026-07-03T21:50"))
+        desk.keeps(desk.code_of(), minutes=30)
+        with pytest.raises(RewardClosed):
+            desk.voids()
+        desk.reaches(at("2026-07-03T22:10"))
+        assert desk.reward().state == "issued"
+        desk.uses(desk.code_of(), use_id="u1")
+        assert desk.reward().state == "used"
+
+    def test_what_a_checkout_let_go_expires_then(self) -> None:
+        desk = a_desk()
+        desk.buys()
+        desk.reaches(at("2026-07-03T21:50"))
+        desk.keeps(desk.code_of(), minutes=30)
+        desk.reaches(at("2026-07-03T22:20"))
+        assert desk.reward().state == "expired"
+
+    def test_an_erased_member_has_no_unused_reward_and_no_points(self) -> None:
+        desk = a_desk()
+        desk.buys()
+        desk.receives(an_event(CustomerDeleted(customer_id=MEMBER)))
+        assert (desk.reward().state, desk.balance()) == ("voided", (0, 0, 0))
+
+
+class TestRefunds:
+    def test_a_refund_voids_an_unused_reward_before_it_makes_a_deficit(self) -> None:
+        desk = RewardDesk(a_shop(a_reward()))
+        order = an_order_paid("500.00")
+        desk.receives(order)
+        desk.buys()
+        desk.receives(a_refund(order, amount="500.00"))
+        assert (desk.balance(), desk.reward().state) == ((0, 0, 0), "voided")
+        assert desk.told[-3:] == ["voided 400", "restored 400", "reversed 500"]
+
+    def test_a_used_reward_leaves_a_deficit(self) -> None:
+        desk = RewardDesk(a_shop(a_reward()))
+        order = an_order_paid("500.00")
+        desk.receives(order)
+        desk.buys()
+        desk.uses(desk.code_of(), "other")
+        desk.receives(a_refund(order, amount="500.00"))
+        assert (desk.balance(), desk.reward().state) == ((0, -400, 0), "used")
+
+    def test_only_as_many_as_needed_are_voided_the_latest_first(self) -> None:
+        desk = RewardDesk(a_shop(a_reward(costs="100")))
+        order = an_order_paid("300.00")
+        desk.receives(order)
+        for number in (1, 2, 3):
+            desk.now = NOON + timedelta(minutes=number)
+            desk.buys(reward_id=f"r{number}")
+        desk.receives(a_refund(order, amount="150.00", at=NOON + timedelta(hours=1)))
+        assert [desk.reward(f"r{number}").state for number in (1, 2, 3)] == ["issued", "voided", "voided"]
+        assert desk.balance() == (0, 50, 0), "what was returned and not needed is the member's"
+
+    def test_a_reward_bought_before_the_award_is_left_alone(self) -> None:
+        desk = a_desk(points=400)
+        desk.buys()
+        order = an_order_paid("50.00", at=NOON + timedelta(hours=1))
+        desk.receives(order)
+        desk.now = NOON + timedelta(hours=2)
+        desk.spends(50)
+        desk.receives(a_refund(order, amount="50.00", at=NOON + timedelta(hours=3)))
+        assert (desk.balance(), desk.reward().state) == ((0, -50, 0), "issued")
+
+    @pytest.mark.parametrize(("policy", "left"), [("to_zero", (0, 0, 0)), ("pending_only", (0, 100, 0))])
+    def test_the_policy_for_reversals_holds_here_too(self, policy: str, left: tuple[int, int, int]) -> None:
+        document = a_shop(a_reward())
+        document["ledger"]["points"] = {"negative": policy}
+        desk = RewardDesk(document)
+        order = an_order_paid("500.00")
+        desk.receives(order)
+        desk.buys()
+        desk.receives(a_cancellation(order))
+        assert desk.balance() == left
+        assert desk.reward().state == ("issued" if policy == "pending_only" else "voided")
+
+    def test_a_reward_that_a_checkout_keeps_is_out_of_reach(self) -> None:
+        desk = RewardDesk(a_shop(a_reward()))
+        order = an_order_paid("500.00")
+        desk.receives(order)
+        desk.buys()
+        desk.keeps(desk.code_of())
+        desk.receives(a_cancellation(order))
+        assert (desk.balance(), desk.reward().state) == ((0, -400, 0), "issued")
+
+
+class TestPromises:
+    WELCOME = (Grant(kind="coupon", percent="10"),)
+
+    def started(self) -> Any:
+        data = ReferralStarted(
+            member_id=MEMBER, referral_id="ref", role="friend", counterpart_id="ada", rewards=self.WELCOME
+        )
+        return an_event(data)
+
+    def test_the_welcome_of_a_referral_is_a_coupon_of_the_friend(self) -> None:
+        desk = RewardDesk(a_shop()).receives(self.started())
+        reward = desk.reward("referral:ref:friend:welcome:0")
+        assert (reward.source, reward.gives.percent, reward.state) == ("promised", "10", "issued")
+
+    def test_it_is_issued_once(self) -> None:
+        desk = RewardDesk(a_shop()).receives(self.started(), self.started())
+        assert len(desk.rewards_told) == 1
+
+    def test_a_voided_referral_takes_back_what_is_unused(self) -> None:
+        approved = ReferralApproved(
+            member_id=MEMBER,
+            referral_id="ref",
+            role="friend",
+            rewards=(Grant(kind="gift_card", amount="5.00", currency="EUR"), Grant(kind="points", points=50)),
+        )
+        desk = RewardDesk(a_shop())
+        desk.receives(self.started(), an_event(approved))
+        desk.uses(desk.code_of("referral:ref:friend:welcome:0"))
+        voided = ReferralVoided(member_id=MEMBER, referral_id="ref", role="friend", rewards=approved.rewards)
+        desk.receives(an_event(voided, at=NOON + timedelta(days=1)))
+        assert desk.reward("referral:ref:friend:welcome:0").state == "used"
+        assert desk.reward("referral:ref:friend:0").state == "voided"
+        assert desk.balance() == (0, 0, 0)
+
+    def test_a_referral_that_counts_again_issues_a_new_code(self) -> None:
+        reward = (Grant(kind="coupon", amount="5.00", currency="EUR"),)
+        said = {"member_id": MEMBER, "referral_id": "ref", "role": "advocate", "rewards": reward}
+        desk = RewardDesk(a_shop()).receives(an_event(ReferralApproved(**said)))
+        first = desk.code_of("referral:ref:advocate:0")
+        desk.receives(an_event(ReferralVoided(**said)), an_event(ReferralApproved(**said)))
+        assert desk.code_of("referral:ref:advocate:0") != first
+        assert desk.reward("referral:ref:advocate:0").state == "issued"
+
+    def test_the_entry_reward_of_a_level_goes_with_the_level(self) -> None:
+        grant = Grant(kind="product", product_id="mug-1")
+        rise = TierRaised(member_id=MEMBER, level="Gold", since=NOON, rewards=(grant,))
+        drop = TierLowered(member_id=MEMBER, level="Guest", since=NOON, rewards_taken_back=(grant,))
+        desk = RewardDesk(a_shop()).receives(an_event(rise, event_id="rise"))
+        assert desk.reward("entry:main:Gold:rise:0").state == "issued"
+        desk.receives(an_event(drop, at=NOON + timedelta(days=1)))
+        assert desk.reward("entry:main:Gold:rise:0").state == "voided"
+
+    def test_a_promise_keeps_its_end(self) -> None:
+        grant = Grant(kind="coupon", percent="10", valid_until=NOON + timedelta(days=3))
+        data = ReferralApproved(member_id=MEMBER, referral_id="ref", role="friend", rewards=(grant,))
+        desk = RewardDesk(a_shop()).receives(an_event(data)).reaches(NOON + timedelta(days=3))
+        assert desk.reward("referral:ref:friend:0").state == "expired"
