@@ -56,7 +56,7 @@ class Actions:
             book = await self.store.load(connection, needs, programs)
             for key in keys:
                 settle(book, key, now)
-            await self._finish(connection, book)
+            await self.finish(connection, book)
         return len(keys)
 
     @asynccontextmanager
@@ -82,7 +82,7 @@ class Actions:
         book = await self._book_of(connection, key, needs)
         settle(book, key, now)
         yield book
-        await self._finish(connection, book)
+        await self.finish(connection, book)
 
     async def look(self, connection: AnyConnection, key: MemberKey, now: datetime) -> Book:
         """The book of one member as it is now, settled in memory; nothing is locked or written."""
@@ -108,7 +108,8 @@ class Actions:
             raise MemberErased(f"member {key[1]!r} asked to be forgotten")
         return book
 
-    async def _finish(self, connection: AnyConnection, book: Book) -> None:
+    async def finish(self, connection: AnyConnection, book: Book) -> None:
+        """Save the book and what it announces."""
         await self.store.save(connection, book)
         await outbox.write_bundle(
             connection, self.machinery, [outbox.message_of(event) for event in book.outgoing]
