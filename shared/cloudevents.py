@@ -36,6 +36,7 @@ EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 """Times outside of these are clock faults; periods and expiries can be reckoned with all inside."""
 
+JSON: Final = "application/json"
 STRUCTURED: Final = "application/cloudevents+json"
 STRUCTURED_HEADERS: Final[tuple[tuple[str, bytes], ...]] = (
     ("content-type", b"application/cloudevents+json; charset=UTF-8"),
@@ -169,12 +170,13 @@ def decode(
         raise UndecodableEvent("The record has no value.")
     if len(value) > MAX_EVENT_BYTES:
         raise EventTooLarge(f"{len(value)} bytes; an event has at most {MAX_EVENT_BYTES}.", bytes=len(value))
+    may_hold_nul = _may_hold_nul(value)
     data: Json
     if headers and (binary := _binary_attributes(headers)) is not None:
         attributes = binary
         data = value
     else:
-        attributes = _structured_attributes(value)
+        attributes = _structured_attributes(value, may_hold_nul)
         data = _data_of(attributes, value)
     read = _readers.get(attributes.type)
     if read is None:
@@ -186,7 +188,7 @@ def decode(
         type=attributes.type,
         program_id=attributes.programid or _program_of(key, default_program),
         time=timestamp if time is None else _in_utc(time),
-        data=_read_data(attributes, read, data, _may_hold_nul(value) or attributes.data_base64 is not None),
+        data=_read_data(attributes, read, data, may_hold_nul or attributes.data_base64 is not None),
         subject=attributes.subject,
         replayed=attributes.replayed,
         traceparent=attributes.traceparent,
@@ -204,7 +206,7 @@ def encode(event: Event[Any]) -> bytes:
             time=event.time,
             data=event.data,
             specversion="1.0",
-            datacontenttype="application/json",
+            datacontenttype=JSON,
             subject=event.subject,
             replayed=event.replayed,
             traceparent=event.traceparent,
@@ -255,14 +257,14 @@ def read_data(type_: str, data: bytes) -> Any:
     return _read(type_, read, data, _may_hold_nul(data))
 
 
-def _structured_attributes(value: bytes) -> _Attributes:
+def _structured_attributes(value: bytes, may_hold_nul: bool) -> _Attributes:
     try:
         attributes = _read_attributes(value)
     except msgspec.ValidationError as fault:
         raise NotACloudEvent(f"{fault}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise UndecodableEvent(f"Not JSON in UTF-8: {fault}.") from None
-    if _may_hold_nul(value):
+    if may_hold_nul:
         _refuse_nul(attributes)
     version = attributes.specversion
     if version is not None:
@@ -293,8 +295,9 @@ def _data_of(attributes: _Attributes, value: bytes) -> Json:
     """The bytes of the data: the member `data`, or the whole value in the bare form."""
     if attributes.specversion is None:
         return value
-    if attributes.datacontenttype is not None:
-        _require_json(attributes.datacontenttype)
+    content_type = attributes.datacontenttype
+    if content_type is not None and content_type != JSON:
+        _require_json(content_type)
     if attributes.data_base64 is None:
         return attributes.data
     try:
@@ -347,7 +350,7 @@ def _header_text(name: str, value: bytes | None) -> str:
 
 def _require_json(content_type: str) -> None:
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
+    if media_type != JSON and not media_type.endswith("+json"):
         raise NotACloudEvent(f"Data of content type {content_type[:80]!r}; this reads JSON.")
 
 

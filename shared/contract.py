@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from shared.cloudevents import adapter_of
 from shared.events import EVENT_TYPES, TOPICS, Registration
+from shared.events.data import Data
 from shared.events.examples import EXAMPLES
 
 DOCUMENTS: Final = Path(__file__).parent.parent / "docs" / "events"
@@ -245,7 +246,7 @@ def field_texts(data_class: type[Any]) -> Mapping[str, str]:
     """The texts that stand below the fields of a data class and of the classes it is built on."""
     texts: dict[str, str] = {}
     for owner in reversed(data_class.__mro__):
-        if owner is object:
+        if not issubclass(owner, Data):
             continue
         [definition] = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
         assert isinstance(definition, ast.ClassDef)

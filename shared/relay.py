@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -117,10 +118,12 @@ async def publish(producer: Any, messages: Sequence[Message]) -> None:
 
     Messages are packed into the producer's batches by hand, which costs a fifth of sending each by itself.
     """
-    places: dict[tuple[str, int], list[Message]] = {}
+    topics = {message.topic for message in messages}
+    counts = {topic: len(await producer.partitions_for(topic)) for topic in topics}
+    places: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
     for message in messages:
-        count = len(await producer.partitions_for(message.topic))
-        places.setdefault((message.topic, partition_of(message.key, count)), []).append(message)
+        topic = message.topic
+        places[topic, partition_of(message.key, counts[topic])].append(message)
     futures = []
     for (topic, partition), group in places.items():
         futures += await _send_group(producer, topic, partition, group)
@@ -131,8 +134,8 @@ async def publish(producer: Any, messages: Sequence[Message]) -> None:
 async def _send_group(producer: Any, topic: str, partition: int, group: Sequence[Message]) -> list[Any]:
     futures, batch = [], producer.create_batch()
     for message in group:
-        headers = [(name, value) for name, value in message.headers]
-        if len(message.value or b"") > LARGE_BYTES:
+        headers = list(message.headers)
+        if message.value is not None and len(message.value) > LARGE_BYTES:
             futures.append(await _close(producer, batch, topic, partition))
             futures.append(
                 await producer.send(

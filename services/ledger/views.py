@@ -18,7 +18,7 @@ from services.ledger.domain.goals import Goal, Progress, have_goals, progress_of
 from services.ledger.domain.orders import facts_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.errors import UnknownDecision, UnknownMember
-from services.ledger.schemas.points import AwardOut, Decision, GoalAnswer, RuleAnswer
+from services.ledger.schemas.points import AwardOut, CapAnswer, Decision, GoalAnswer, RuleAnswer
 from services.ledger.store import Store
 from shared.database import AnyConnection
 from shared.money import to_decimal_string
@@ -134,6 +134,7 @@ def _explained(award: Award, purchase: Purchase | None, versions: Versions[Ledge
         bonus=breakdown.get("bonus", 0),
         earn_times=str(breakdown.get("earn_times", "1")),
         rules=[_rule_answer(answer) for answer in _answers(award, purchase, versions)],
+        caps=[_cap_answer(*cut) for cut in breakdown.get("cuts", [])],
     )
 
 
@@ -179,6 +180,16 @@ def _rule_answer(answer: Answer) -> RuleAnswer:
         matched=answer.why_not is None,
         points=_decimal(answer.exact),
         why_not=answer.why_not,
+    )
+
+
+def _cap_answer(rule: str, cap: str, used: str | None, wanted: str, room: str) -> CapAnswer:
+    return CapAnswer(
+        rule=rule or None,
+        cap=cap,
+        used=None if used is None else _decimal(Fraction(used)),
+        wanted=_decimal(Fraction(wanted)),
+        room=_decimal(Fraction(room)),
     )
 
 

@@ -7,18 +7,21 @@ them is read; whoever reads without that decides on a state that is about to cha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import asyncpg
 import msgspec
+from msgspec.structs import FieldInfo
 
 from services.tiers.domain.book import Book, EntryReward, Member, MemberKey, Needs, YearSpend
 from services.tiers.domain.course import Course
 from services.tiers.domain.purchases import Purchase
 from shared.database import AnyConnection
 from shared.events import OrderPaid, OrderRefunded
+from shared.events.data import Data
 from shared.queries import Queries
 
 Due = tuple[datetime, str, str]
@@ -249,13 +252,20 @@ def _compact(value: object) -> str:
 def _slim(value: object) -> object:
     if isinstance(value, tuple | list):
         return [_slim(each) for each in value]
-    if is_dataclass(value):
+    if isinstance(value, Data):
         return {
             each.name: _slim(held)
-            for each in fields(value)
-            if (held := getattr(value, each.name)) != each.default or each.default is MISSING
+            for each in _fields_of(type(value))
+            if (held := getattr(value, each.name)) != each.default
         }
+    if is_dataclass(value):
+        return {each.name: _slim(getattr(value, each.name)) for each in fields(value)}
     return value
+
+
+@cache
+def _fields_of(kind: type[Data]) -> tuple[FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
 
 
 _paid = msgspec.json.Decoder(OrderPaid)

@@ -7,12 +7,12 @@ one twice, believes the targets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import Meta
 from pydantic import Field
 
+from shared.events.data import Data
 from shared.events.fields import (
     MAX_LABELS,
     Amount,
@@ -32,8 +32,7 @@ from shared.events.fields import (
 from shared.events.registry import event
 
 
-@dataclass(frozen=True, kw_only=True)
-class OfMember:
+class OfMember(Data, frozen=True, kw_only=True):
     """An event about one member."""
 
     member_id: Id
@@ -43,8 +42,7 @@ class OfMember:
     """Why, in words for people."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Balance:
+class Balance(Data, frozen=True, kw_only=True):
     """What a member has of one asset."""
 
     pending: SignedPoints = 0
@@ -52,8 +50,7 @@ class Balance:
     held: SignedPoints = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class RulePoints:
+class RulePoints(Data, frozen=True, kw_only=True):
     """What one rule gave of an award."""
 
     rule: Id
@@ -63,8 +60,7 @@ class RulePoints:
 Names = Annotated[tuple[Id, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Grant:
+class Grant(Data, frozen=True, kw_only=True):
     """A reward that somebody is to get."""
 
     kind: Word
@@ -94,8 +90,7 @@ class Grant:
 Grants = Annotated[tuple[Grant, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class PointsMoved(OfMember):
+class PointsMoved(OfMember, frozen=True, kw_only=True):
     """Points of one member moved."""
 
     asset: Asset
@@ -115,8 +110,7 @@ class PointsMoved(OfMember):
 
 
 @event("points.pending.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsPending(PointsMoved):
+class PointsPending(PointsMoved, frozen=True, kw_only=True):
     """Points were awarded and wait to become available."""
 
     available_at: Timestamp | None = None
@@ -124,14 +118,12 @@ class PointsPending(PointsMoved):
 
 
 @event("points.earned.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsEarned(PointsMoved):
+class PointsEarned(PointsMoved, frozen=True, kw_only=True):
     """Points became available, at once or after their wait."""
 
 
 @event("points.held.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsHeld(PointsMoved):
+class PointsHeld(PointsMoved, frozen=True, kw_only=True):
     """Points were set aside for a checkout."""
 
     hold_id: Id
@@ -139,16 +131,14 @@ class PointsHeld(PointsMoved):
 
 
 @event("points.released.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsReleased(PointsMoved):
+class PointsReleased(PointsMoved, frozen=True, kw_only=True):
     """Held points were set free again."""
 
     hold_id: Id
 
 
 @event("points.spent.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsSpent(PointsMoved):
+class PointsSpent(PointsMoved, frozen=True, kw_only=True):
     """Points were spent on an order or a reward."""
 
     hold_id: Id | None = None
@@ -158,8 +148,7 @@ class PointsSpent(PointsMoved):
 
 
 @event("points.restored.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsRestored(PointsMoved):
+class PointsRestored(PointsMoved, frozen=True, kw_only=True):
     """Spent points came back, after a refund or a voided reward."""
 
     hold_id: Id | None = None
@@ -169,8 +158,7 @@ class PointsRestored(PointsMoved):
 
 
 @event("points.reversed.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsReversed(PointsMoved):
+class PointsReversed(PointsMoved, frozen=True, kw_only=True):
     """Earned points were taken back, after a refund, a removal or a correction."""
 
     taken_from_pending: Points = 0
@@ -178,14 +166,12 @@ class PointsReversed(PointsMoved):
 
 
 @event("points.expired.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsExpired(PointsMoved):
+class PointsExpired(PointsMoved, frozen=True, kw_only=True):
     """Points ran out of time."""
 
 
 @event("points.transferred.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsTransferred(PointsMoved):
+class PointsTransferred(PointsMoved, frozen=True, kw_only=True):
     """Points went from one member to another; each side has its own event."""
 
     direction: Literal["sent", "received"]
@@ -193,16 +179,14 @@ class PointsTransferred(PointsMoved):
 
 
 @event("points.donated.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsDonated(PointsMoved):
+class PointsDonated(PointsMoved, frozen=True, kw_only=True):
     """Points were given to a charity."""
 
     charity: Id
 
 
 @event("points.expiring.v1", topic="loyalty.points")
-@dataclass(frozen=True, kw_only=True)
-class PointsExpiring(OfMember):
+class PointsExpiring(OfMember, frozen=True, kw_only=True):
     """Points will run out of time, unless they are spent before."""
 
     asset: Asset
@@ -212,8 +196,7 @@ class PointsExpiring(OfMember):
     balance: Balance
 
 
-@dataclass(frozen=True, kw_only=True)
-class RewardChanged(OfMember):
+class RewardChanged(OfMember, frozen=True, kw_only=True):
     """Something happened to one reward of a member."""
 
     reward_id: Id
@@ -229,31 +212,26 @@ class RewardChanged(OfMember):
 
 
 @event("reward.issued.v1", topic="loyalty.rewards")
-@dataclass(frozen=True, kw_only=True)
-class RewardIssued(RewardChanged):
+class RewardIssued(RewardChanged, frozen=True, kw_only=True):
     """A member got a reward."""
 
 
 @event("reward.used.v1", topic="loyalty.rewards")
-@dataclass(frozen=True, kw_only=True)
-class RewardUsed(RewardChanged):
+class RewardUsed(RewardChanged, frozen=True, kw_only=True):
     """A reward was used."""
 
 
 @event("reward.voided.v1", topic="loyalty.rewards")
-@dataclass(frozen=True, kw_only=True)
-class RewardVoided(RewardChanged):
+class RewardVoided(RewardChanged, frozen=True, kw_only=True):
     """A reward was taken back unused."""
 
 
 @event("reward.expired.v1", topic="loyalty.rewards")
-@dataclass(frozen=True, kw_only=True)
-class RewardExpired(RewardChanged):
+class RewardExpired(RewardChanged, frozen=True, kw_only=True):
     """A reward ran out of time unused."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TierStanding(OfMember):
+class TierStanding(OfMember, frozen=True, kw_only=True):
     """Where a member stands after a change of level, or its confirmation."""
 
     level: Id
@@ -268,8 +246,7 @@ class TierStanding(OfMember):
 
 
 @event("tier.raised.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class TierRaised(TierStanding):
+class TierRaised(TierStanding, frozen=True, kw_only=True):
     """A member rose, from nothing or from a lower level."""
 
     rewards: Grants = ()
@@ -277,14 +254,12 @@ class TierRaised(TierStanding):
 
 
 @event("tier.kept.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class TierKept(TierStanding):
+class TierKept(TierStanding, frozen=True, kw_only=True):
     """A member keeps a level for a further period."""
 
 
 @event("tier.lowered.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class TierLowered(TierStanding):
+class TierLowered(TierStanding, frozen=True, kw_only=True):
     """A member dropped to a lower level."""
 
     rewards_taken_back: Grants = ()
@@ -292,8 +267,7 @@ class TierLowered(TierStanding):
 
 
 @event("tier.will_lower.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class TierWillLower(TierStanding):
+class TierWillLower(TierStanding, frozen=True, kw_only=True):
     """A member will drop at `valid_until`, unless what is missing comes in time."""
 
     next_level: Id
@@ -304,8 +278,7 @@ class TierWillLower(TierStanding):
     days_left: Count
 
 
-@dataclass(frozen=True, kw_only=True)
-class MembershipChanged(OfMember):
+class MembershipChanged(OfMember, frozen=True, kw_only=True):
     """Something happened to a paid membership."""
 
     membership: Id
@@ -316,21 +289,18 @@ class MembershipChanged(OfMember):
 
 
 @event("membership.bought.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class MembershipBought(MembershipChanged):
+class MembershipBought(MembershipChanged, frozen=True, kw_only=True):
     """A paid membership was bought or renewed."""
 
     renewal: Flag = False
 
 
 @event("membership.lapsed.v1", topic="loyalty.tiers")
-@dataclass(frozen=True, kw_only=True)
-class MembershipLapsed(MembershipChanged):
+class MembershipLapsed(MembershipChanged, frozen=True, kw_only=True):
     """A paid membership ended."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReferralChanged(OfMember):
+class ReferralChanged(OfMember, frozen=True, kw_only=True):
     """One side of a referral: `member_id` is the member whose event this is, as `role` says."""
 
     referral_id: Id
@@ -346,28 +316,24 @@ class ReferralChanged(OfMember):
 
 
 @event("referral.started.v1", topic="loyalty.referrals")
-@dataclass(frozen=True, kw_only=True)
-class ReferralStarted(ReferralChanged):
+class ReferralStarted(ReferralChanged, frozen=True, kw_only=True):
     """A friend came through a member."""
 
 
 @event("referral.qualified.v1", topic="loyalty.referrals")
-@dataclass(frozen=True, kw_only=True)
-class ReferralQualified(ReferralChanged):
+class ReferralQualified(ReferralChanged, frozen=True, kw_only=True):
     """The friend paid the order that counts; the reward waits."""
 
     approves_at: Timestamp | None = None
 
 
 @event("referral.flagged.v1", topic="loyalty.referrals")
-@dataclass(frozen=True, kw_only=True)
-class ReferralFlagged(ReferralChanged):
+class ReferralFlagged(ReferralChanged, frozen=True, kw_only=True):
     """Something looks wrong: a person decides, and silence never pays."""
 
 
 @event("referral.approved.v1", topic="loyalty.referrals")
-@dataclass(frozen=True, kw_only=True)
-class ReferralApproved(ReferralChanged):
+class ReferralApproved(ReferralChanged, frozen=True, kw_only=True):
     """The referral counts; the ledger pays `rewards` to `member_id`."""
 
     limit_reached: Flag = False
@@ -375,30 +341,26 @@ class ReferralApproved(ReferralChanged):
 
 
 @event("referral.voided.v1", topic="loyalty.referrals")
-@dataclass(frozen=True, kw_only=True)
-class ReferralVoided(ReferralChanged):
+class ReferralVoided(ReferralChanged, frozen=True, kw_only=True):
     """The referral does not count, or no longer; `rewards` are what this side has to give back."""
 
 
 @event("ambassador.applied.v1", topic="loyalty.referrals")
-@dataclass(frozen=True, kw_only=True)
-class AmbassadorApplied(OfMember):
+class AmbassadorApplied(OfMember, frozen=True, kw_only=True):
     """A member asks to become an ambassador."""
 
     application_id: Id
 
 
 @event("ambassador.approved.v1", topic="loyalty.referrals")
-@dataclass(frozen=True, kw_only=True)
-class AmbassadorApproved(OfMember):
+class AmbassadorApproved(OfMember, frozen=True, kw_only=True):
     """A member became an ambassador."""
 
     application_id: Id
     code: Id | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class MessageHandled(OfMember):
+class MessageHandled(OfMember, frozen=True, kw_only=True):
     """What became of one message to a member. It names no address: only the notifier keeps those."""
 
     message_id: Id
@@ -408,34 +370,29 @@ class MessageHandled(OfMember):
 
 
 @event("message.sent.v1", topic="loyalty.messages")
-@dataclass(frozen=True, kw_only=True)
-class MessageSent(MessageHandled):
+class MessageSent(MessageHandled, frozen=True, kw_only=True):
     """A message was handed over for delivery."""
 
 
 @event("message.deferred.v1", topic="loyalty.messages")
-@dataclass(frozen=True, kw_only=True)
-class MessageDeferred(MessageHandled):
+class MessageDeferred(MessageHandled, frozen=True, kw_only=True):
     """A message waits for the next window, since it is night there or enough was said this week."""
 
     deferred_until: Timestamp
 
 
 @event("message.failed.v1", topic="loyalty.messages")
-@dataclass(frozen=True, kw_only=True)
-class MessageFailed(MessageHandled):
+class MessageFailed(MessageHandled, frozen=True, kw_only=True):
     """A message could not be delivered, and will not be tried again."""
 
 
 @event("message.suppressed.v1", topic="loyalty.messages")
-@dataclass(frozen=True, kw_only=True)
-class MessageSuppressed(MessageHandled):
+class MessageSuppressed(MessageHandled, frozen=True, kw_only=True):
     """A message was not sent, by the member's wish, for lack of an address, or because it came too late."""
 
 
 @event("member.unsubscribed.v1", topic="loyalty.messages")
-@dataclass(frozen=True, kw_only=True)
-class MemberUnsubscribed(OfMember):
+class MemberUnsubscribed(OfMember, frozen=True, kw_only=True):
     """A member wants no more of something."""
 
     purpose: Word = "marketing"

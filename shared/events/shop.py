@@ -6,12 +6,12 @@ of the order, and what points, credit or gift cards paid stands in `paid_with`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import Meta
 from pydantic import Field
 
+from shared.events.data import Data
 from shared.events.fields import (
     MAX_LABELS,
     MAX_LINES,
@@ -35,8 +35,7 @@ from shared.events.registry import event
 Labels = Annotated[tuple[Id, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class OfCustomer:
+class OfCustomer(Data, frozen=True, kw_only=True):
     """An event about one customer of the shop, who is the member."""
 
     customer_id: Id
@@ -48,8 +47,7 @@ class OfCustomer:
         return self.customer_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class OfOrder:
+class OfOrder(Data, frozen=True, kw_only=True):
     """An event about one order, of a customer or of a guest."""
 
     order_id: Id
@@ -63,8 +61,7 @@ class OfOrder:
         return self.customer_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class OrderLine:
+class OrderLine(Data, frozen=True, kw_only=True):
     """One line of an order."""
 
     total: Amount
@@ -83,8 +80,7 @@ class OrderLine:
     """True for a gift card that is sold: it earns when it is spent, not when it is bought."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PaidWith:
+class PaidWith(Data, frozen=True, kw_only=True):
     """A part of an order that was not paid, or not given back, in money."""
 
     kind: Literal["points", "credit", "gift_card"]
@@ -95,8 +91,7 @@ class PaidWith:
 Otherwise = Annotated[tuple[PaidWith, ...], Meta(max_length=MAX_LABELS), Field(max_length=MAX_LABELS)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signals:
+class Signals(Data, frozen=True, kw_only=True):
     """What referrals compare between two people; kept as keyed hashes only, so hashes are welcome here
     too."""
 
@@ -109,8 +104,7 @@ class Signals:
 
 
 @event("order.paid.v1", topic="shop.orders")
-@dataclass(frozen=True, kw_only=True)
-class OrderPaid(OfOrder):
+class OrderPaid(OfOrder, frozen=True, kw_only=True):
     """An order was paid; a second one for the same order replaces the first, since the shop edited it.
 
     It states the order before any refund.
@@ -149,16 +143,14 @@ class OrderPaid(OfOrder):
 
 
 @event("order.fulfilled.v1", topic="shop.orders")
-@dataclass(frozen=True, kw_only=True)
-class OrderFulfilled(OfOrder):
+class OrderFulfilled(OfOrder, frozen=True, kw_only=True):
     """An order, or some lines of it, was handed over; the first fulfilment starts what waits for it."""
 
     line_ids: Annotated[tuple[Id, ...], Meta(max_length=MAX_LINES), Field(max_length=MAX_LINES)] = ()
     """Which lines; none = all."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RefundLine:
+class RefundLine(Data, frozen=True, kw_only=True):
     """A line that came back, wholly or in part."""
 
     line_id: Id
@@ -169,8 +161,7 @@ class RefundLine:
 
 
 @event("order.refunded.v1", topic="shop.orders")
-@dataclass(frozen=True, kw_only=True)
-class OrderRefunded(OfOrder):
+class OrderRefunded(OfOrder, frozen=True, kw_only=True):
     """One refund of an order, with its own id; an order may have many."""
 
     refund_id: Id
@@ -187,15 +178,13 @@ class OrderRefunded(OfOrder):
 
 
 @event("order.cancelled.v1", topic="shop.orders")
-@dataclass(frozen=True, kw_only=True)
-class OrderCancelled(OfOrder):
+class OrderCancelled(OfOrder, frozen=True, kw_only=True):
     """A whole order was called off."""
 
     reason: Text | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Consent:
+class Consent(Data, frozen=True, kw_only=True):
     """What a customer agreed to, or no longer agrees to."""
 
     granted: Flag
@@ -210,8 +199,7 @@ Consents = Annotated[tuple[Consent, ...], Meta(max_length=MAX_LABELS), Field(max
 
 
 @event("customer.signed_up.v1", topic="shop.customers")
-@dataclass(frozen=True, kw_only=True)
-class CustomerSignedUp(OfCustomer):
+class CustomerSignedUp(OfCustomer, frozen=True, kw_only=True):
     """Somebody opened an account. Only the notifier keeps name, e-mail and phone."""
 
     email: Text | None = None
@@ -230,8 +218,7 @@ class CustomerSignedUp(OfCustomer):
 
 
 @event("customer.updated.v1", topic="shop.customers")
-@dataclass(frozen=True, kw_only=True)
-class CustomerUpdated(OfCustomer):
+class CustomerUpdated(OfCustomer, frozen=True, kw_only=True):
     """Something about a customer changed. What is absent or null stays; an empty text clears."""
 
     email: Text | None = None
@@ -246,14 +233,12 @@ class CustomerUpdated(OfCustomer):
 
 
 @event("customer.deleted.v1", topic="shop.customers")
-@dataclass(frozen=True, kw_only=True)
-class CustomerDeleted(OfCustomer):
+class CustomerDeleted(OfCustomer, frozen=True, kw_only=True):
     """A customer is to be forgotten: erased everywhere, with the books left balanced."""
 
 
 @event("content.shared.v1", topic="shop.shares")
-@dataclass(frozen=True, kw_only=True)
-class ContentShared(OfCustomer):
+class ContentShared(OfCustomer, frozen=True, kw_only=True):
     """A customer shared something on a network."""
 
     network: Word
@@ -265,8 +250,7 @@ class ContentShared(OfCustomer):
 
 
 @event("review.published.v1", topic="shop.reviews")
-@dataclass(frozen=True, kw_only=True)
-class ReviewPublished(OfCustomer):
+class ReviewPublished(OfCustomer, frozen=True, kw_only=True):
     """A review went public. No reward may depend on `rating`: laws on fake reviews forbid it."""
 
     review_id: Id
@@ -283,8 +267,7 @@ class ReviewPublished(OfCustomer):
 
 
 @event("review.removed.v1", topic="shop.reviews")
-@dataclass(frozen=True, kw_only=True)
-class ReviewRemoved(OfCustomer):
+class ReviewRemoved(OfCustomer, frozen=True, kw_only=True):
     """A review is no longer public; what it earned is taken back."""
 
     review_id: Id
@@ -293,8 +276,7 @@ class ReviewRemoved(OfCustomer):
 
 
 @event("activity.recorded.v1", topic="shop.activity")
-@dataclass(frozen=True, kw_only=True)
-class ActivityRecorded(OfCustomer):
+class ActivityRecorded(OfCustomer, frozen=True, kw_only=True):
     """A customer did something else that a program may reward: newsletter, quiz, visit, cart abandoned, …"""
 
     activity: Word

@@ -43,8 +43,10 @@ def basis_by_line(order: Order, basis: Basis = ITEMS, kept: Kept | None = None) 
     exact fraction. With `kept`, every line counts in the share of it that is kept.
     """
     if basis is ITEMS or basis == ITEMS:
+        is_plain = not (order.added_tax and order.paid_with)
         parts: list[Share] = [
-            0 if line.item.gift_card else line.cost - line.otherwise for line in order.lines
+            0 if line.item.gift_card else line.cost - line.otherwise if is_plain else line.cost_in_money
+            for line in order.lines
         ]
     else:
         parts = [_counting(line, basis) for line in order.lines]
@@ -70,16 +72,18 @@ def items_after_discounts(order: Order, kept: Kept | None = None) -> Share:
 
 
 def quantities(order: Order, kept: Kept | None = None) -> tuple[Share, ...]:
-    """How much of each line counts for rules by the item: its quantity, in the share of it that is kept."""
+    """How much of each line counts for rules by the item: its quantity, in the share of it that is kept; none of
+    a gift card that was bought."""
+    counting = [0 if line.item.gift_card else line.quantity for line in order.lines]
     if kept is None:
-        return tuple(line.quantity for line in order.lines)
-    return tuple(plain(line.quantity * share) for line, share in zip(order.lines, kept.shares, strict=True))
+        return tuple(counting)
+    return tuple(plain(quantity * share) for quantity, share in zip(counting, kept.shares, strict=True))
 
 
 def _counting(line: Line, basis: Basis) -> Share:
     if line.item.gift_card and not basis.gift_cards:
         return 0
-    part = line.cost if basis.paid_otherwise else line.cost - line.otherwise
+    part = line.cost if basis.paid_otherwise else line.cost_in_money
     if basis.tax or not line.tax_share:
         return part
     return plain(part * (1 - line.tax_share))
@@ -87,17 +91,15 @@ def _counting(line: Line, basis: Basis) -> Share:
 
 def _with_extras(order: Order, basis: Basis, kept: Kept | None, parts: list[Share]) -> list[Share]:
     """Add what belongs to no line, spread over the lines that count by what they cost."""
-    weights = [
-        line.cost * (kept.shares[i] if kept is not None else 1)
-        if basis.gift_cards or not line.item.gift_card
-        else 0
-        for i, line in enumerate(order.lines)
-    ]
+    costs = [line.cost if basis.gift_cards or not line.item.gift_card else 0 for line in order.lines]
+    weights: list[Share] = (
+        [*costs] if kept is None else [cost * share for cost, share in zip(costs, kept.shares, strict=True)]
+    )
     whole = sum(weights)
     if not whole:
         return parts
     extra = (_shipping(order, basis, kept) if basis.shipping else 0) + (
-        _beside(order, basis) * Fraction(whole, max(order.items, 1)) if basis.total else 0
+        _beside(order, basis) * Fraction(whole) / sum(costs) if basis.total else 0
     )
     return [
         plain(part + Fraction(extra) * weight / whole) for part, weight in zip(parts, weights, strict=True)
@@ -110,13 +112,23 @@ def _shipping(order: Order, basis: Basis, kept: Kept | None) -> Share:
     if not price:
         return 0
     if not basis.paid_otherwise:
-        price -= order.shipping_otherwise * Fraction(price) / order.shipping
+        price -= order.shipping_otherwise * Fraction(price) / (order.shipping + order.shipping_tax)
     return price if basis.tax else price * (1 - order.shipping_tax_share)
 
 
-def _beside(order: Order, basis: Basis) -> int:
+def _beside(order: Order, basis: Basis) -> Share:
     """What the total has beside items and shipping: fees, and tax where it is added to prices."""
-    beside = order.total - order.items - order.shipping
+    beside: Share = order.total - order.items - order.shipping
     if not basis.tax:
         beside -= order.added_tax
+    elif order.added_tax and order.paid_with and not basis.paid_otherwise:
+        beside -= _added_tax_paid_otherwise(order)
     return max(0, beside)
+
+
+def _added_tax_paid_otherwise(order: Order) -> Share:
+    of_lines = sum(line.otherwise - (line.cost - line.cost_in_money) for line in order.lines)
+    of_shipping = order.shipping + order.shipping_tax
+    return of_lines + (
+        Fraction(order.shipping_otherwise * order.shipping_tax, of_shipping) if of_shipping else 0
+    )

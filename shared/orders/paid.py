@@ -32,9 +32,9 @@ class DuplicateLine(ServiceError):
 class Line(msgspec.Struct, frozen=True, gc=False):
     """One line of an order; amounts in minor units.
 
-    `value` is before the discount of the order and `cost` after it; `otherwise` is how much of the cost
-    points, credit or gift cards paid. `tax_share` is the part of the price that is tax, `added_tax` what was
-    added to it.
+    `value` is before the discount of the order and `cost` after it. `tax_share` is the part of the price that
+    is tax, `added_tax` what was added to it; `otherwise` is how much of the cost and of the added tax points,
+    credit or gift cards paid.
     """
 
     id: str
@@ -52,6 +52,13 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         return self.cost - self.otherwise + self.added_tax
 
     @property
+    def cost_in_money(self) -> Share:
+        """What was paid of its cost in money: a payment in part covers cost and added tax in the same share."""
+        if not (self.added_tax and self.otherwise):
+            return self.cost - self.otherwise
+        return plain(Fraction(self.money * self.cost, self.cost + self.added_tax))
+
+    @property
     def is_gift_card(self) -> bool:
         """True where a gift card was bought."""
         return self.item.gift_card
@@ -60,7 +67,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order as it was paid, before any refund; amounts in minor units of `currency`.
 
-    `removed` are the lines that an earlier version of the order had: a refund of one of them counts nothing.
+    `shipping_otherwise` covers shipping and the tax added to it. `removed` are the lines that an earlier
+    version of the order had: a refund of one of them counts nothing.
     """
 
     id: str
@@ -79,13 +87,19 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The items after discounts, however they were paid, without shipping."""
         return sum([line.cost for line in self.lines])
 
+    @property
+    def shipping_tax(self) -> int:
+        """The tax that was added to shipping."""
+        return self.added_tax - sum([line.added_tax for line in self.lines])
+
 
 def order_of(paid: OrderPaid, program_currency: str, removed: Iterable[str] = ()) -> Order:
     """The order that an `order.paid` states.
 
-    An order that gives only a total is one line of that value, less its shipping. A discount larger than the
-    lines is cut to them, and so is what paid them otherwise. `removed` names the lines of earlier versions of
-    this order; those that are in it again do not count as removed.
+    An order that gives only a total is one line of that value, less its shipping and the tax that was added.
+    A discount larger than the lines is cut to them, and what paid the order otherwise to its cost with tax.
+    `removed` names the lines of earlier versions of this order; those that are in it again do not count as
+    removed.
 
     Raises:
         DuplicateLine: two lines have the same id.
@@ -100,14 +114,15 @@ def order_of(paid: OrderPaid, program_currency: str, removed: Iterable[str] = ()
     if items:
         values = [minor_units(item.total, currency) for item in items]
     else:
-        items, values = _only_line(paid), [max(0, total - shipping) + discount]
+        added = 0 if paid.tax_included or paid.tax is None else minor_units(paid.tax, currency)
+        items, values = _only_line(paid), [max(0, total - shipping - added) + discount]
     ids = _line_ids(items)
     costs = _less_discount(values, discount) if discount else values
     nothing: list[int] = [0] * len(costs)
     otherwise, shipping_otherwise = nothing, 0
-    if paid.paid_with:
-        otherwise, shipping_otherwise = _paid_otherwise(paid, currency, costs, shipping)
     taxes = _taxes(paid, currency, values, costs, shipping)
+    if paid.paid_with:
+        otherwise, shipping_otherwise = _paid_otherwise(paid, currency, costs, shipping, taxes)
     return Order(
         id=paid.order_id,
         currency=currency,
@@ -167,9 +182,14 @@ def _less_discount(values: list[int], discount: int) -> list[int]:
     return [value - part for value, part in zip(values, cut, strict=True)]
 
 
-def _paid_otherwise(paid: OrderPaid, currency: str, costs: list[int], shipping: int) -> tuple[list[int], int]:
-    """What points, credit or gift cards paid of each line and of shipping, by cost."""
+def _paid_otherwise(
+    paid: OrderPaid, currency: str, costs: list[int], shipping: int, taxes: _Taxes
+) -> tuple[list[int], int]:
+    """What points, credit or gift cards paid of each line and of shipping, by cost with the tax that was added."""
     weights = [*costs, shipping]
+    if taxes.added is not None:
+        added = [*taxes.added, taxes.all_added - sum(taxes.added)]
+        weights = [cost + tax for cost, tax in zip(weights, added, strict=True)]
     amount = sum(minor_units(part.amount, currency) for part in paid.paid_with)
     *of_lines, of_shipping = largest_remainder(min(amount, sum(weights)), weights)
     return of_lines, of_shipping
@@ -189,25 +209,21 @@ _NO_TAXES: Final = _Taxes()
 
 def _taxes(paid: OrderPaid, currency: str, values: list[int], costs: list[int], shipping: int) -> _Taxes:
     """The lines' own word comes first; without any, the order's tax is spread over lines and shipping by
-    cost."""
+    cost: exactly where prices hold it, in minor units where it is added, since then it is money that was paid."""
     for item in paid.lines:
         if item.tax is not None:
             taxes = [0 if item.tax is None else minor_units(item.tax, currency) for item in paid.lines]
-            return _as_taxes(paid, taxes, values, sum(taxes))
+            if not paid.tax_included:
+                return _Taxes(added=taxes, all_added=sum(taxes))
+            return _Taxes(shares=[_tax_share(tax, value) for tax, value in zip(taxes, values, strict=True)])
     if paid.tax is None:
         return _NO_TAXES
     tax = minor_units(paid.tax, currency)
-    *taxes, of_shipping = largest_remainder(tax, [*costs, shipping])
-    return _as_taxes(paid, taxes, costs, tax, _tax_share(of_shipping, shipping))
-
-
-def _as_taxes(
-    paid: OrderPaid, taxes: list[int], prices: list[int], all_tax: int, shipping_share: Share = 0
-) -> _Taxes:
-    if not paid.tax_included:
-        return _Taxes(added=taxes, all_added=all_tax)
-    shares = [_tax_share(tax, price) for tax, price in zip(taxes, prices, strict=True)]
-    return _Taxes(shares=shares, shipping_share=shipping_share)
+    if paid.tax_included:
+        share = _tax_share(tax, sum(costs) + shipping)
+        return _Taxes(shares=[share] * len(costs), shipping_share=share)
+    *taxes, _ = largest_remainder(tax, [*costs, shipping])
+    return _Taxes(added=taxes, all_added=tax)
 
 
 def _tax_share(tax: int, price: int) -> Share:

@@ -47,7 +47,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
-    items: int | None
+    items: Share | None
     shipping: int
     lines: tuple[tuple[str, Share, int | None], ...]
     otherwise: int
@@ -174,15 +174,18 @@ def _items_money(
     known: Mapping[str, Line],
     lines: Sequence[tuple[str, Share, int | None]],
     shipping: int,
-) -> int | None:
+) -> Share | None:
     """The sum of money that a refund says it gave back for items; None = it says none."""
     if refunded.amount is None:
         return None if lines else 0
     amount = max(0, minor_units(refunded.amount, order.currency) - shipping)
     if len(lines) == len(refunded.lines):
         return amount
-    worth = sum(known[line_id].money * share if said is None else said for line_id, share, said in lines)
-    return min(amount, int(worth))
+    worth = sum(
+        known[line_id].money * share if said is None else min(said, known[line_id].money)
+        for line_id, share, said in lines
+    )
+    return min(amount, plain(worth))
 
 
 def _unreturned(order: Order, refunds: Sequence[Refund]) -> list[Share]:
@@ -217,7 +220,8 @@ def _kept_ratio(
     of_lines = sum(amount * share for amount, share in zip(paid, unreturned, strict=True))
     left = sum(paid) - given_back
     amount = max(0, min(of_lines, left))
-    ratio = Fraction(amount) / of_lines if of_lines else 1
+    # A line that cost nothing is kept like the others; where all that was paid for came back, it goes with them.
+    ratio = Fraction(amount) / of_lines if of_lines else int(not any(paid))
     return plain(ratio), amount, max(0, -left)
 
 

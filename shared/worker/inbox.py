@@ -34,14 +34,15 @@ class Sorted:
 
 async def register(connection: AnyConnection, sql: Queries, deliveries: Sequence[Delivery]) -> Sorted:
     """Write the events into the inbox; which are new, how many were known, which contradict a known one."""
-    firsts: dict[UUID, Delivery] = {}
-    for delivery in deliveries:
-        firsts.setdefault(delivery.event_key, delivery)
+    firsts = {delivery.event_key: delivery for delivery in reversed(deliveries)}
     if not firsts:
         return Sorted([], 0, [])
     keys = sorted(firsts)
-    rows = await connection.fetch(sql.register_events, keys, [firsts[key].payload_hash for key in keys])
-    known = {key: firsts[key].payload_hash for key in keys}
+    hashes = [firsts[key].payload_hash for key in keys]
+    rows = await connection.fetch(sql.register_events, keys, hashes)
+    if len(rows) == len(deliveries):
+        return Sorted(list(deliveries), 0, [])  # as nearly always: all are new
+    known = dict(zip(keys, hashes, strict=True))
     new = {row["event_key"] for row in rows}
     if len(new) < len(keys):
         older = await connection.fetch(sql.known_events, [key for key in keys if key not in new])

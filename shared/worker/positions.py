@@ -66,7 +66,5 @@ async def advance(
 
 def behind(records: Sequence[Record]) -> dict[Partition, int]:
     """For each partition of the records: the offset behind its last one."""
-    end: dict[Partition, int] = {}
-    for record in records:
-        end[Partition(record.topic, record.partition)] = record.offset + 1
-    return end
+    last = {(record.topic, record.partition): record.offset for record in records}
+    return {Partition(*place): offset + 1 for place, offset in last.items()}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from services.ledger.main import SERVICE
+from shared.events import Event
 from tests.support.events import MEMBER, NOON, a_cancellation, a_fulfilment, a_refund, an_order_paid
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_document, a_rule
@@ -31,11 +33,11 @@ async def credit(ledger: Running, member: str = MEMBER) -> tuple[int, int]:
     row = await ledger.ports.pool.fetchrow(
         "SELECT pending, available FROM ledger.balance WHERE member_id = $1 AND asset = 'credit:EUR'", member
     )
-    return tuple(row) if row else (0, 0)  # type: ignore[return-value]
+    return tuple(row) if row else (0, 0)
 
 
 async def test_each_event_in_a_batch_of_its_own_or_all_in_one(ledger: Running) -> None:
-    def life(member: str) -> list:  # type: ignore[type-arg]
+    def life(member: str) -> list[Event[Any]]:
         orders = [
             an_order_paid(total, at=NOON + timedelta(days=day), member=member, order_id=f"{member}-{day}")
             for day, total in enumerate(("60.00", "70.00", "90.00"))

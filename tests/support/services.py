@@ -38,6 +38,8 @@ class Running:
     keys: KeyPair
     now: datetime = NOON
     offsets: dict[Partition, int] = field(default_factory=lambda: defaultdict(int))
+    partition: int = 0
+    """Which partition its records come from; several workers on one database have one each."""
 
     async def receives(self, *events: Event[Any]) -> Done:
         """One batch of these events, in this order; the clock stands at the latest of them, or where it was."""
@@ -112,11 +114,11 @@ class Running:
         return client
 
     def _placed(self, record: Record) -> Record:
-        partition = Partition(record.topic, record.partition)
+        partition = Partition(record.topic, record.partition + self.partition)
         offset = self.offsets[partition]
         self.offsets[partition] += 1
         return Record(
-            record.topic, record.partition, offset, record.time, record.key, record.value, record.headers
+            record.topic, partition.number, offset, record.time, record.key, record.value, record.headers
         )
 
 

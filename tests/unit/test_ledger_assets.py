@@ -144,7 +144,7 @@ def test_names_of_assets_are_read_in_one_or_many_and_must_be_known() -> None:
         a_rule("e", gives="500 credit"),
         assets={"leaf": {}},
     )
-    assert [(rule.asset, rule.rate) for rule in program.rules["order.paid"]] == [
+    assert [(rule.asset, int(rule.rate)) for rule in program.rules["order.paid"]] == [
         ("stamps", 1),
         ("stamps", 2),
         ("leaf", 1),

@@ -29,8 +29,7 @@ def credit(desk: Desk, member: str = MEMBER) -> tuple[int, int, int]:
 
 
 def an_order(total: str, day: int = 0, order_id: str | None = None, **more: Any) -> Event[Any]:
-    names = {"order_id": order_id} if order_id else {}
-    return an_order_paid(total, at=MAY + timedelta(days=day), **names, **more)
+    return an_order_paid(total, at=MAY + timedelta(days=day), order_id=order_id, **more)
 
 
 def test_the_worked_example() -> None:
@@ -264,7 +263,7 @@ def test_each_period_holds_what_is_kept_of_its_orders(
 
 
 def a_goal(**more: Any) -> Goal:
-    return Goal(**{"name": "g", "asset": "points", "reward": 5, "spend_minor": 100, "currency": "EUR"} | more)
+    return Goal("g", "points", 5, 100, "EUR", **more)
 
 
 def parts(*spent: int) -> list[Part]:

@@ -134,6 +134,57 @@ def test_tax_that_is_added_counts_only_in_the_total() -> None:
     assert basis_by_line(order, Basis(total=True, tax=False)) == (1000,)
 
 
+def test_the_orders_tax_in_the_prices_is_spread_exactly_and_not_in_cents() -> None:
+    order = an_order(*[a_line(name, "1.00") for name in "abc"], total="3.00", tax="0.50")
+    assert basis_by_line(order, Basis(tax=False)) == (Fraction(250, 3),) * 3
+
+
+def test_a_bare_total_holds_the_tax_that_was_added() -> None:
+    order = an_order(total="124.90", shipping="4.90", tax="20.00", tax_included=False)
+    assert basis_by_line(order) == (10_000,)
+    assert kept(order, [a_refund(order, amount="124.90", shipping="4.90")]).shares == (0,)
+
+
+def test_a_gift_card_pays_its_share_of_the_added_tax() -> None:
+    half = (PaidWith(kind="gift_card", amount="60.00"),)
+    added = an_order(a_line("a", "100.00", tax="20.00"), total="120.00", tax_included=False, paid_with=half)
+    inside = an_order(a_line("a", "120.00", tax="20.00"), total="120.00", paid_with=half)
+    assert basis_by_line(added) == basis_by_line(inside, Basis(tax=False)) == (5_000,)
+    assert basis_by_line(added, Basis(total=True)) == (6_000,)
+    assert added.lines[0].money == 6_000
+
+
+def test_an_order_that_gift_cards_paid_with_its_added_tax_has_no_money_in_it() -> None:
+    order = an_order(
+        a_line("a", "100.00"),
+        total="130.80",
+        shipping="9.00",
+        tax="21.80",
+        tax_included=False,
+        paid_with=(PaidWith(kind="gift_card", amount="130.80"),),
+    )
+    assert (order.lines[0].money, order.shipping_otherwise) == (0, 1_080)
+    assert basis_by_line(order, Basis(total=True, shipping=True)) == (0,)
+    back = a_refund(order, given_back=(PaidWith(kind="gift_card", amount="120.00"),))
+    assert kept(order, [back]).shares == (0,)
+
+
+def test_fees_are_spread_over_the_lines_that_count() -> None:
+    order = an_order(
+        a_line("book", "10.00"), a_line("card", "50.00", gift_card=True), a_line("pen", "5.00"), total="68.00"
+    )
+    assert basis_by_line(order, Basis(total=True)) == (1_200, 0, 600)
+    pen_back = kept(order, [a_refund(order, "pen")])
+    assert basis_by_line(order, Basis(total=True), pen_back) == (1_200, 0, 0)
+
+
+def test_a_gift_card_that_is_bought_is_no_item() -> None:
+    order = an_order(
+        a_line("tea", "25.00", quantity="2"), a_line("card", "50.00", quantity="3", gift_card=True)
+    )
+    assert quantities(order) == (2, 0)
+
+
 def test_shipping_that_counts_is_spread_over_the_lines_that_count() -> None:
     order = tea_and_cup()
     parts = basis_by_line(order, Basis(shipping=True))
@@ -246,6 +297,24 @@ def test_a_free_line_comes_back_like_any_other() -> None:
     assert kept(order, [a_refund(order, "gift")]).shares == (0, 1)
     free = an_order(a_line("gift", "0"), a_line("card", "0"))
     assert kept(free, [a_refund(free, "gift")]).shares == (0, 1)
+
+
+def test_a_free_line_goes_with_the_last_line_that_was_paid_for() -> None:
+    order = an_order(a_line("gift", "0"), a_line("tea", "5.00"), total="5.00")
+    assert kept(order, [a_refund(order, "tea")]).shares == (0, 0)
+    assert kept(order, [a_refund(order, amount="5.00")]).shares == (0, 0)
+
+
+def test_the_worth_of_the_lines_that_are_left_is_exact() -> None:
+    order = an_order(a_line("tea", "9.99"), total="9.99", removed=("cup",))
+    quarter = RefundLine(line_id="tea", quantity="0.25")
+    assert a_refund(order, quarter, "cup", amount="20.00").items == Fraction(999, 4)
+
+
+def test_a_line_beside_a_removed_one_gives_back_at_most_its_value() -> None:
+    order = an_order(a_line("tea", "9.99"), total="9.99", removed=("cup",))
+    dear = RefundLine(line_id="tea", amount="15.00")
+    assert a_refund(order, dear, "cup", amount="20.00").items == 999
 
 
 def test_of_an_order_that_is_called_off_nothing_is_kept() -> None:

@@ -18,7 +18,7 @@ from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.settling import settle
 from services.ledger.errors import MemberErased, UnknownMember
 from services.ledger.handlers import on
-from services.ledger.store import Store
+from services.ledger.store import Store, budgets
 from shared import outbox
 from shared.database import AnyConnection
 from shared.events import Event
@@ -42,8 +42,13 @@ class Actions:
         """Events from Kafka, many members at once; `now` is not looked at: an event is handled by its own time."""
         del now
         programs = await self.programs.of(connection, {event.program_id for event in events})
-        book = await self.store.load(connection, needs_of(events, programs), programs)
+        needs = needs_of(events, programs)
+        book = await self.store.load(connection, needs, programs)
         refused = on.run(events, book)
+        if book.short and (more := budgets.more_wanted(book)):
+            needs.budgets |= more
+            book = await self.store.load(connection, needs, programs)
+            refused = on.run(events, book)
         await self.store.save(connection, book)
         return Outcome(refused, list(book.outgoing))
 

@@ -10,7 +10,7 @@ change of the program changes no award that was made before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -26,6 +26,7 @@ from services.ledger.domain.book import (
     Book,
     MemberKey,
 )
+from services.ledger.domain.caps import Cut
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen
 from services.ledger.domain.lots import expiry_of, open_lot
@@ -206,7 +207,7 @@ def cancel(book: Book, award: Award) -> None:
     )
 
 
-def explanation(facts: Facts, earned: Earned, frozen: Frozen) -> dict[str, Any]:
+def explanation(facts: Facts, earned: Earned, frozen: Frozen, cuts: Sequence[Cut] = ()) -> dict[str, Any]:
     """What is stored with an award: enough to explain it, and to reckon it again for a refund."""
     stored: dict[str, Any] = {
         "rules": [
@@ -221,11 +222,21 @@ def explanation(facts: Facts, earned: Earned, frozen: Frozen) -> dict[str, Any]:
         stored["earn_times"] = str(frozen.earn_times)
     if frozen.room:
         stored["room"] = {rule: str(points) for rule, points in frozen.room.items()}
+    if cuts:
+        stored |= stored_cuts(cuts, earned.asset)
     if facts.nth_order is not None:
         stored["nth_order"] = facts.nth_order
     if facts.level is not None:
         stored["level"] = facts.level
     return stored
+
+
+def stored_cuts(cuts: Sequence[Cut], asset: str) -> dict[str, Any]:
+    """Which caps cut how much of one asset, as it is stored; empty where none did."""
+    found = [
+        [cut.rule, cut.by, cut.used, str(cut.wanted), str(cut.room)] for cut in cuts if cut.asset == asset
+    ]
+    return {"cuts": found} if found else {}
 
 
 def frozen_of(breakdown: Mapping[str, Any]) -> Frozen:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.ledger.domain.budgets import BudgetKey, Portion
 from services.ledger.domain.goals import Part, Reached
 from services.ledger.domain.issued import Shelf
 from services.ledger.domain.program import LedgerProgram
@@ -226,13 +227,18 @@ class Book:
     shelf: Shelf = field(init=False)
     goal_parts: Rows[MemberKey, tuple[str, str, str], Part] = field(init=False)
     goals_reached: Rows[MemberKey, tuple[str, str], Reached] = field(init=False)
+    portions: Rows[str, tuple[str, str], Portion] = field(init=False)
     detailed: set[MemberKey] = field(default_factory=set)
     stored_due: dict[MemberKey, datetime | None] = field(default_factory=dict)
+    leases: bool = False
+    """True where budgets lie in a store: what was not leased from it is not there to be given."""
+    short: set[BudgetKey] = field(default_factory=set)
+    """Budgets of which an event wanted more than the batch had."""
 
     def __post_init__(self) -> None:
         for name in (
             "members", "balances", "purchases", "awards", "lots", "holds", "usage", "order_counts", "goal_parts",
-            "goals_reached",
+            "goals_reached", "portions",
         ):  # fmt: skip
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)

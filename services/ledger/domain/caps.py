@@ -16,7 +16,7 @@ from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, per
 from services.ledger.domain.program import Cap, Rule
 from shared.orders import Share
-from shared.rows import replace
+from shared.rows import Row, replace
 
 FOREVER = "ever"
 
@@ -27,24 +27,56 @@ def bucket_of(cap: Cap, facts: Facts) -> str:
     return f"{measure}:{','.join(f'{name}={_value(name, facts)}' for name in cap.by) or FOREVER}"
 
 
+class Cut(Row, frozen=True, gc=False):
+    """A rule (or the program, where it is empty) wanted so much, and a cap or budget left only `room`.
+
+    `used` is what the member had used of a cap; of a budget only the room is known.
+    """
+
+    rule: str
+    asset: str
+    by: str
+    used: str | None
+    wanted: Share
+    room: Share
+
+
 class Usages:
     """What a member has used of the caps that an event meets: asked while it is decided, counted afterwards."""
 
-    __slots__ = ("_book", "_facts", "_key", "_met")
+    __slots__ = ("_book", "_facts", "_key", "_met", "cuts")
 
     def __init__(self, book: Book, key: MemberKey, facts: Facts) -> None:
         self._book = book
         self._key = key
         self._facts = facts
         self._met: dict[str, list[Usage]] = {}
+        self.cuts: list[Cut] = []
+        """What was wanted and not given, in the order of asking."""
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:
         """What all caps of a rule leave where it wants to give so many exact points; None for no bound."""
         met = self._met[rule.name] = [
             _usage(self._book, self._key, rule, bucket_of(cap, self._facts)) for cap in rule.caps
         ]
-        rooms = [_room(cap, usage, wanted) for cap, usage in zip(rule.caps, met, strict=True)]
-        return min([room for room in rooms if room is not None], default=None)
+        rooms = [room_of(cap, usage, wanted) for cap, usage in zip(rule.caps, met, strict=True)]
+        least = min([room for room in rooms if room is not None], default=None)
+        if least is not None and least < wanted:
+            self._note(rule, wanted, least)
+        return least
+
+    def whole_room(self, asset: str, points: int) -> int | None:  # noqa: ARG002 - `Allowances` know of more
+        """What the program leaves of so many whole points of an asset; None for no bound."""
+        return None
+
+    def _note(self, rule: Rule, wanted: Share, room: Share) -> None:
+        """Which cap cut what, with the numbers: for the explanation of the decision."""
+        for cap in rule.caps:
+            usage = self._book.usage.get(self._key, (rule.name, bucket_of(cap, self._facts)))
+            if room_of(cap, usage, wanted) == room:
+                used = (usage.times if cap.points is None else usage.points) if usage is not None else 0
+                self.cuts.append(Cut(rule.name, rule.asset, said(cap), str(used), wanted, room))
+                return
 
     def room_left(self, rules: Sequence[Rule], earned: Earned) -> dict[str, Share]:
         """The room of every capped rule, also of those that gave nothing now: an edit of the order may wake them."""
@@ -73,11 +105,18 @@ def free(book: Book, key: MemberKey, rule: str, bucket: str) -> None:
         book.usage.put(key, (rule, bucket), replace(usage, times=usage.times - 1))
 
 
-def _room(cap: Cap, usage: Usage, wanted: Share) -> Share | None:
+def said(cap: Cap) -> str:
+    """A cap in words: `1 per product`, `500 per month`, `1 per network and day`."""
+    count = cap.points if cap.points is not None else cap.times
+    return f"{count} per {' and '.join(cap.by) or 'lifetime'}"
+
+
+def room_of(cap: Cap, usage: Usage | None, wanted: Share) -> Share | None:
+    """What one cap leaves of what is wanted, where so much of it is used; None for no bound."""
     if cap.times is not None:
-        return None if usage.times < cap.times else 0
+        return None if (usage.times if usage is not None else 0) < cap.times else 0
     assert cap.points is not None, "a cap counts times or points"
-    room = max(0, cap.points - usage.points)
+    room = cap.points if usage is None else max(0, cap.points - usage.points)
     return 0 if cap.rejects and room < wanted else room
 
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain import caps
+from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
 from services.ledger.domain.book import POINTS, Award, Book, MemberKey
 from services.ledger.domain.conditions import Facts
@@ -44,7 +45,7 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
     level = book.member(key).level_before(event.time)
     facts = facts_of(event, program, level=level.name if level else None, verified_purchase=verified_purchase)
     rules = program.capped.get(facts.trigger, ())
-    usages = caps.Usages(book, key, facts)
+    usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, caps=usages, explain=True):
         usages.count(earned)
         grant(
@@ -53,7 +54,8 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
             program,
             Origin(award_id_of(event, earned.asset), event.id, event.time, version.number),
             earned,
-            breakdown=explanation(facts, earned, Frozen(room=earned.room)) | _why(rules, facts, earned),
+            breakdown=explanation(facts, earned, Frozen(room=earned.room), usages.cuts)
+            | _why(rules, facts, earned),
             state=state_of(program.wait_for(facts.trigger, earned.asset), event.time, None, program),
         )
 

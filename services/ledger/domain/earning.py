@@ -28,6 +28,7 @@ from shared.orders import Order, Share, basis_by_line, quantities
 from shared.orders.paid import plain
 from shared.rows import Row
 
+PROGRAM = ""  # in the place of a rule's name: what bounds all rules together
 LEVEL = "level"  # how the level's own multiplier is called in explanations
 Factor = tuple[int, int]
 """A multiplier as numerator and denominator."""
@@ -48,12 +49,20 @@ class Frozen(Row, frozen=True, gc=False):
         """What the caps of the rule left; None for no bound."""
         return self.room.get(rule.name)
 
+    def whole_room(self, asset: str, points: int) -> int | None:  # noqa: ARG002 - as above
+        """What the program's own caps left, in whole points; None for no bound."""
+        room = self.room.get(PROGRAM)
+        return None if room is None else int(room)
+
 
 class Caps(Protocol):
     """Who is asked how much a rule with a cap may give: when an event is decided, the member's usage."""
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:
         """The exact points that it may give where it wants to give so many; None for no bound."""
+
+    def whole_room(self, asset: str, points: int) -> int | None:
+        """The whole points of an asset that all rules together may give; None for no bound."""
 
 
 class Answer(Row, frozen=True, gc=False):
@@ -189,7 +198,7 @@ class _Reckoning:
             return None
         amounts = self._amounts_for(rule, order)
         numbers = [amount * factor if ok else 0 for amount, ok in zip(amounts, lines, strict=True)]
-        if rule.whole_units or rule.caps:
+        if rule.whole_units or rule.bounded:
             return self._bounded(rule, numbers)
         return numbers
 
@@ -212,7 +221,7 @@ class _Reckoning:
 
     def _allowed(self, rule: Rule, wanted: Share) -> Share:
         """What the caps of a rule leave of what it wants to give."""
-        if not (rule.caps and wanted):
+        if not (rule.bounded and wanted):
             return wanted
         room = self._caps.room_for(rule, wanted)
         if room is None:
@@ -252,7 +261,7 @@ class _Reckoning:
                 points: Share = sum(numbers)
             else:
                 points = self._program.number_of(rule, "") or 0
-                if rule.caps:
+                if rule.bounded:
                     points = plain(self._allowed(rule, plain(rule.rate)) * self._unit)
             self._answer(rule.name, points)
             total += points
@@ -271,9 +280,19 @@ class _Reckoning:
         points = (
             int(total // unit) if rounding is Rounding.DOWN else rounded(Fraction(total) / unit, rounding)
         )
+        if asset in self._program.bounded:
+            points = self._of_program(asset, points)
         split = largest_remainder(points, shares) if points else [0] * len(shares)
         answers = tuple(self._answers.values())
         return Earned(asset, points, tuple(split[:-1]), split[-1], answers, self._room)
+
+    def _of_program(self, asset: str, points: int) -> int:
+        """What the program's own caps leave of whole points."""
+        room = self._caps.whole_room(asset, points)
+        if room is None:
+            return points
+        self._room[PROGRAM] = room
+        return min(points, room)
 
     def _answer(self, name: str, number: Share, unit: int | None = None) -> None:
         self._answers[name] = Answer(name, number, unit or self._unit)

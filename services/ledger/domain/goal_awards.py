@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from services.ledger.domain.awards import Origin, grant, state_of
+from services.ledger.domain.allowances import Allowances
+from services.ledger.domain.awards import Origin, grant, state_of, stored_cuts
 from services.ledger.domain.book import (
     AVAILABLE,
     CANCELLED,
@@ -25,7 +26,8 @@ from services.ledger.domain.book import (
     MemberKey,
     Purchase,
 )
-from services.ledger.domain.earning import Answer, Earned
+from services.ledger.domain.conditions import Facts
+from services.ledger.domain.earning import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import PAID, facts_of
@@ -175,18 +177,33 @@ def _award_steps(
     program = book.versions_of(key[0]).numbered(by.program_version).rules
     goal = program.goal(rule)
     assert goal is not None, f"{by.order_id} reaches {rule}, which its version does not know"
-    points = worth(steps, first, end)
+    wanted = worth(steps, first, end)
+    points, bounds = _allowed(book, key, goal.asset, wanted, at)
     breakdown: dict[str, Any] = {
         "rules": [[rule, points, 1]],
         "lines": [],
         "bonus": points,
         "goal": {"period": period, "steps": [first + 1, end], "order_id": by.order_id},
-    }
+    } | bounds
     earned = Earned(goal.asset, points, (), points, (Answer(rule, points),))
     origin = Origin(
         goal_award_id(rule, period, first), cause, max(at, by.paid_at), by.program_version, order_id=None
     )
     grant(book, key, program, origin, earned, breakdown=breakdown, state=_state(program, goal.asset, by))
+
+
+def _allowed(book: Book, key: MemberKey, asset: str, wanted: int, at: datetime) -> tuple[int, dict[str, Any]]:
+    """What the program's caps and budgets of the event's time leave of it, counted; and what is stored about that."""
+    program = book.versions_of(key[0]).at(at).rules
+    if asset not in program.bounded:
+        return wanted, {}
+    allowances = Allowances(book, key, program, Facts(trigger=PAID, at=at.astimezone(program.zone)))
+    room = allowances.whole_room(asset, wanted)
+    assert room is not None, f"the program bounds {asset}"
+    points = min(wanted, room)
+    if points:
+        allowances.count_whole(asset, points)
+    return points, {"room": {PROGRAM: str(room)}} | stored_cuts(allowances.cuts, asset)
 
 
 def _state(program: LedgerProgram, asset: str, by: Part) -> tuple[str, datetime | None]:

@@ -11,7 +11,6 @@ once, so nothing of them can be voided; everything else is handed over as a code
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace as renew
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -56,6 +55,7 @@ from services.ledger.errors import (
 from shared.errors import ServiceError
 from shared.events import Grant, PointsDonated, PointsEarned, PointsSpent, RewardIssued
 from shared.rows import Row, replace
+from shared.rows import replace as renew
 
 SURPRISE = "surprise"
 """The name of a gift that is in no catalogue."""

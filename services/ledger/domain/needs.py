@@ -6,17 +6,21 @@ does not exist. So each handler's needs stand here, next to those of the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.ledger.domain.allowances import whole_bucket
 from services.ledger.domain.book import MemberKey
+from services.ledger.domain.budgets import BudgetKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.deeds import award_id_of, facts_of, referral_name, trigger_of
+from services.ledger.domain.earning import PROGRAM
 from services.ledger.domain.goals import have_goals
 from services.ledger.domain.issued import ShelfNeeds
+from services.ledger.domain.leasing import wanted_by, wanted_by_goals
 from services.ledger.domain.orders import PAID
 from services.ledger.domain.program import LedgerProgram
 from shared.events import (
@@ -60,6 +64,8 @@ class Needs:
     stated: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
+    budgets: dict[BudgetKey, int] = field(default_factory=dict)
+    """Budgets for everybody, with about how much the batch may take of each."""
     holds: set[tuple[MemberKey, str]] = field(default_factory=set)
     shelf: ShelfNeeds = field(default_factory=ShelfNeeds)
     striving: dict[tuple[MemberKey, str], set[datetime]] = field(default_factory=dict)
@@ -81,11 +87,12 @@ def needs_of(events: Sequence[Event[Any]], programs: Mapping[str, Versions[Ledge
             _add(needs, event, (event.program_id, event.member_id), versions.at(event.time).rules)
     for program_id, versions in programs.items():
         if have_goals(versions):
-            _add_striving(needs, [event for event in events if event.program_id == program_id])
+            mine = [event for event in events if event.program_id == program_id]
+            _add_striving(needs, mine, versions)
     return needs
 
 
-def _add_striving(needs: Needs, events: Sequence[Event[Any]]) -> None:
+def _add_striving(needs: Needs, events: Sequence[Event[Any]], versions: Versions[LedgerProgram]) -> None:
     """An order moves what its periods hold, and a late one may take something back."""
     for event in events:
         if event.member_id is not None and isinstance(event.data, OF_ORDERS):
@@ -94,6 +101,7 @@ def _add_striving(needs: Needs, events: Sequence[Event[Any]]) -> None:
             needs.detailed.add(key)
             if isinstance(event.data, OrderPaid):
                 times.add(event.time)
+            _add_bounds(needs, event, key, versions.at(event.time).rules)
 
 
 def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
@@ -108,7 +116,8 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
                 needs.detailed.add(key)
             needs.orders.add(order)
             needs.stated.add(order)
-            _add_caps(needs, key, program, Facts(trigger=PAID, at=event.time.astimezone(program.zone)))
+            facts = Facts(trigger=PAID, at=event.time.astimezone(program.zone))
+            _add_caps(needs, event, key, program, facts)
             if program.counts_orders:
                 needs.counted.add(key)
             if data.hold_id is not None or data.paid_with:
@@ -147,7 +156,7 @@ def _add_taking_back(needs: Needs, key: MemberKey, data: Any) -> None:
 
 def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
     if program.rules_for(trigger_of(event)):
-        _add_caps(needs, key, program, facts_of(event, program))
+        _add_caps(needs, event, key, program, facts_of(event, program))
         needs.awards.update((key, award_id_of(event, asset)) for asset in program.assets)
     if isinstance(event.data, ReviewPublished):
         needs.awards.add((key, f"removed:{event.data.review_id}"))
@@ -155,10 +164,31 @@ def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerPr
             needs.shoppers.add(key)
 
 
-def _add_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
+def _add_caps(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
     for rule in program.capped.get(facts.trigger, ()):
         for cap in rule.caps:
             needs.usage.add((key, rule.name, bucket_of(cap, facts)))
+    _add_whole_caps(needs, key, program, facts)
+    if program.has_budgets:
+        _add_budgets(needs, wanted_by(event, program, facts.trigger))
+
+
+def _add_bounds(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
+    """What bounds the awards of goals, which belong to no trigger."""
+    if program.bounded:
+        facts = Facts(trigger=PAID, at=event.time.astimezone(program.zone))
+        _add_whole_caps(needs, key, program, facts)
+        _add_budgets(needs, wanted_by_goals(event, program))
+
+
+def _add_whole_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
+    for asset, caps in program.caps.items():
+        needs.usage.update((key, PROGRAM, whole_bucket(asset, cap, facts)) for cap in caps)
+
+
+def _add_budgets(needs: Needs, wanted: Iterable[tuple[BudgetKey, int]]) -> None:
+    for budget, points in wanted:
+        needs.budgets[budget] = needs.budgets.get(budget, 0) + points
 
 
 def _add_grants(needs: Needs, key: MemberKey, name: str, grants: tuple[Grant, ...]) -> None:

@@ -19,6 +19,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
 from services.ledger.domain.book import (
     AVAILABLE,
@@ -31,7 +32,6 @@ from services.ledger.domain.book import (
     MemberKey,
     Purchase,
 )
-from services.ledger.domain.caps import Usages
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import NOT_FROZEN, Earned, Frozen, earn
 from services.ledger.domain.keeping import kept_of
@@ -71,7 +71,7 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
     book.put_purchase(purchase)
     left = kept_of(purchase, order)
-    usages = Usages(book, key, facts)
+    usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, frozen, caps=usages):
         room = usages.room_left(program.capped.get(PAID, ()), earned)
         usages.count(earned)
@@ -85,7 +85,7 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
                 award_id_of(order.id, earned.asset), event.id, event.time, version.number, AWARD, order.id
             ),
             earned,
-            breakdown=explanation(facts, earned, allowed),
+            breakdown=explanation(facts, earned, allowed, usages.cuts),
             state=state_of(program.wait_for(PAID, earned.asset), event.time, purchase.fulfilled_at, program),
             holding=holding,
         )

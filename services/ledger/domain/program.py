@@ -15,6 +15,7 @@ from math import lcm
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from services.ledger.domain.budgets import Budget
 from services.ledger.domain.catalogue import COMING_BACK, ComingBack, Offer
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
 from services.ledger.domain.goals import Goal
@@ -77,12 +78,16 @@ class Rule:
     caps: tuple[Cap, ...] = ()
     priority: int = 0
     stackable: bool = True
+    budget: Budget | None = None
+    bounded: bool = field(init=False)
+    """True where caps or a budget are to be asked."""
     is_base: bool = field(init=False)
     """True where multipliers apply to what it gives."""
     measure: str = field(init=False)
     """A name for what it counts on a line: rules of the same measure share one reckoning of it."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "bounded", bool(self.caps) or self.budget is not None)
         object.__setattr__(self, "is_base", self.effect in BASE_EFFECTS)
         object.__setattr__(self, "measure", "item" if self.effect is Effect.PER_ITEM else repr(self.basis))
         if self.basis == ITEMS:
@@ -150,6 +155,10 @@ class LedgerProgram:
     language: str = "en"
     """The first of the program's languages: what is said to those of whom no language is known."""
     goals: tuple[Goal, ...] = ()
+    caps: Mapping[str, tuple[Cap, ...]] = field(default_factory=dict)
+    """How many whole points all earning rules together may give one member, by asset."""
+    budgets: Mapping[str, tuple[Budget, ...]] = field(default_factory=dict)
+    """How many whole points all earning rules together may give everybody, by asset."""
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
@@ -233,8 +242,29 @@ class LedgerProgram:
 
     @cached_property
     def capped(self) -> Mapping[str, tuple[Rule, ...]]:
-        """The rules with a cap, by trigger."""
-        return {trigger: tuple(rule for rule in rules if rule.caps) for trigger, rules in self.rules.items()}
+        """The rules with a cap or a budget, by trigger."""
+        return {
+            trigger: tuple(rule for rule in rules if rule.bounded) for trigger, rules in self.rules.items()
+        }
+
+    @cached_property
+    def bounded(self) -> frozenset[str]:
+        """The assets of which the program bounds what all rules give together."""
+        return frozenset({*self.caps, *self.budgets})
+
+    @cached_property
+    def has_budgets(self) -> bool:
+        """True where a rule or the program has a budget for everybody."""
+        return bool(self.budgets) or any(
+            rule.budget is not None for rules in self.rules.values() for rule in rules
+        )
+
+    @cached_property
+    def amounts(self) -> Mapping[tuple[str, str], int]:
+        """The amounts of all budgets, by name and terms."""
+        of_rules = [rule.budget for rules in self.rules.values() for rule in rules if rule.budget is not None]
+        of_all = [budget for budgets in self.budgets.values() for budget in budgets]
+        return {(budget.name, budget.terms): budget.amount for budget in [*of_rules, *of_all]}
 
     @cached_property
     def assets(self) -> tuple[str, ...]:

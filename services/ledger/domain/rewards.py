@@ -9,7 +9,6 @@ can neither be voided, nor does it expire.
 
 from __future__ import annotations
 
-from dataclasses import replace as renew
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +30,7 @@ from shared.events import (
     event_type,
 )
 from shared.rows import replace
+from shared.rows import replace as renew
 
 VOIDING = "reward_void"
 """The kind of the transfer that returns a price."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.program.assets import asset_waits_of, policies_of
+from services.ledger.program.caps import program_budgets_of, program_caps_of
 from services.ledger.program.earning import rules_of
 from services.ledger.program.goals import goals_of
 from services.ledger.program.points import policy_of
@@ -42,6 +43,8 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         coupons=coming_back_of(reader),
         language=next(iter(head.languages), "en"),
         policies=policies_of(reader),
+        caps=program_caps_of(reader),
+        budgets=program_budgets_of(reader),
         goals=goals_of(reader),
         asset_waits=asset_waits_of(reader),
     )

@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from services.ledger.domain import conditions
 from services.ledger.domain.conditions import Condition, LineIn
-from services.ledger.domain.program import Cap, Effect, Rule
+from services.ledger.domain.program import Effect, Rule
+from services.ledger.program.caps import budget_of, caps_of
 from services.ledger.program.giving import cashback_currency, giving_of
 from services.ledger.program.reading import Reader
 from services.ledger.words.earning import EarnRule, If
@@ -18,10 +19,6 @@ from shared.orders import Basis
 from shared.program_file import Path
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-PERIOD = "day|week|month|year"
-LIMIT = re.compile(
-    rf"(?P<count>\d+) (?:per|a) (?P<by>{PERIOD}|lifetime|product|network|subject)(?: and (?P<and>{PERIOD}))?"
-)
 
 
 def rules_of(reader: Reader) -> dict[str, tuple[Rule, ...]]:
@@ -55,7 +52,8 @@ def _rule(reader: Reader, words: EarnRule, path: Path) -> Rule:
         basis=basis_of(words),
         conditions=(*validity_of(reader, words), *whole),
         line_conditions=lines,
-        caps=_caps(reader, words, path),
+        caps=caps_of(reader, words, asset, path),
+        budget=budget_of(reader, words, asset, path),
         priority=words.priority,
         stackable=words.stackable,
     )
@@ -96,26 +94,6 @@ def _effect(
         if minor:
             per_minor[currency] = rate / minor
     return by_amount, per_minor
-
-
-def _caps(reader: Reader, words: EarnRule, path: Path) -> tuple[Cap, ...]:
-    caps = []
-    for name, text in (("limit", words.limit or _usual_limit(words)), ("at_most", words.at_most)):
-        if text is None:
-            continue
-        found = LIMIT.fullmatch(text)
-        if found is None:
-            reader.fault((*path, name), f"write `1 per product` or `500 per month`, not {text!r}")
-            continue
-        by = tuple(part for part in (found["by"], found["and"]) if part and part != "lifetime")
-        count = int(found["count"])
-        rejects = words.beyond == "reject"
-        caps.append(
-            Cap(times=count, by=by, rejects=rejects)
-            if name == "limit"
-            else Cap(points=count, by=by, rejects=rejects)
-        )
-    return tuple(caps)
 
 
 def conditions_of(reader: Reader, words: If, path: Path) -> tuple[tuple[Condition, ...], tuple[LineIn, ...]]:
@@ -169,11 +147,6 @@ def _line_conditions(words: If) -> list[LineIn]:
             if wanted is not None:
                 found.append(conditions.LineIn(name, _set(wanted), excluded))
     return found
-
-
-def _usual_limit(words: EarnRule) -> str | None:
-    """One review per product, one share per network and day, unless the rule says otherwise."""
-    return {"review.published": "1 per product", "content.shared": "1 per network and day"}.get(words.on)
 
 
 def _set(wanted: Wanted) -> frozenset[str]:

@@ -67,7 +67,7 @@ def _goal(reader: Reader, words: EarnRule, spending: str, path: Path) -> Goal | 
 def _most_steps(reader: Reader, words: EarnRule, period: str, path: Path) -> int | None:
     if words.limit is None:
         return None
-    found = LIMIT.fullmatch(words.limit)
+    found = LIMIT.fullmatch(words.limit) if isinstance(words.limit, str) else None
     if found is None or found["period"] != period:
         reader.fault(
             (*path, "limit"), f"what a spend per {period} gives is limited per {period}: `3 per {period}`"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace as renew
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from services.ledger.words.rewards import COUPON_KINDS, CatalogueReward, Gives
 from shared.calendar import Period, midnight
 from shared.events import Grant
 from shared.program_file import Path
+from shared.rows import replace as renew
 
 FOR_CODES = ("order_at_least", "products", "pool", "anyone")
 """Words that mean something for what is handed over as a code only."""

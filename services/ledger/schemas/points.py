@@ -69,6 +69,19 @@ class RuleAnswer(Shape):
     )
 
 
+class CapAnswer(Shape):
+    """What a cap or a budget left of what was wanted when the event was decided."""
+
+    rule: str | None = Field(description="Absent = all earning rules together.", examples=["base"])
+    cap: str = Field(examples=["500 per month"])
+    used: str | None = Field(
+        description="What the member had used of it before; absent for a budget that everybody shares.",
+        examples=["480"],
+    )
+    wanted: str = Field(examples=["80"])
+    room: str = Field(description="What it left; it bounds this award ever after.", examples=["20"])
+
+
 class AwardOut(Shape):
     """What an event earned in one asset, and what it still holds."""
 
@@ -85,6 +98,9 @@ class AwardOut(Shape):
     bonus: int = Field(description="What of it no line earned.", examples=[50])
     earn_times: str = Field(description="The multiplier of the level held then.", examples=["1"])
     rules: list[RuleAnswer]
+    caps: list[CapAnswer] = Field(
+        default_factory=list, description="What was cut, and by which cap or budget."
+    )
 
 
 class GoalAnswer(Shape):

@@ -38,7 +38,7 @@ from services.ledger.domain.goals import Part
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
-from services.ledger.store import goals
+from services.ledger.store import budgets, goals
 from services.ledger.store.rewards import load_shelf, save_shelf
 from shared.database import AnyConnection
 from shared.events import OrderPaid
@@ -92,6 +92,7 @@ class Store:
         """
         book = Book(programs)
         book.shelf.draw_number = self._random.randrange
+        book.leases = True
         if not needs.members:
             return await self._load_shelf(connection, book, needs)
         keys = sorted(needs.members)
@@ -107,7 +108,11 @@ class Store:
         await self._load_usage(connection, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, needs)
-        return await self._load_shelf(connection, book, needs) if locking else book
+        if locking:
+            await self._load_shelf(connection, book, needs)
+        if needs.budgets:  # locked last, and for no longer than the others
+            await budgets.load(connection, self._sql, book, needs.budgets, programs, locking=locking)
+        return book
 
     async def _load_shelf(self, connection: AnyConnection, book: Book, needs: Needs) -> Book:
         async def lock_further(keys: Sequence[MemberKey]) -> None:
@@ -121,6 +126,7 @@ class Store:
         await self._save_members(connection, book)
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
+        await budgets.save(connection, self._sql, book)
         await self._save_lots(connection, book)
         await save_shelf(connection, self._sql, book)
         if len(book.transfers):
@@ -189,8 +195,7 @@ class Store:
     async def _load_orders(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
         awards = set(needs.awards)
         if needs.orders:
-            keys = sorted((*key, order_id) for key, order_id in needs.orders)
-            for row in await connection.fetch(self._sql.load_purchases, *_columns(keys, 3)):
+            for row in await connection.fetch(self._sql.load_purchases, *_columns_of_ids(needs.orders)):
                 key = _load_purchase(book, row)
                 if (key, row["order_id"]) in needs.stated:
                     needs.detailed.add(key)  # an edit, or refunds that overtook the order, may move points
@@ -214,16 +219,15 @@ class Store:
     async def _load_awards(
         self, connection: AnyConnection, book: Book, awards: Iterable[tuple[MemberKey, str]]
     ) -> None:
-        keys = sorted((*key, award_id) for key, award_id in awards)
-        if keys:
-            for row in await connection.fetch(self._sql.load_awards, *_columns(keys, 3)):
+        found = set(awards)
+        if found:
+            for row in await connection.fetch(self._sql.load_awards, *_columns_of_ids(found)):
                 _load_award(book, row)
 
     async def _load_usage(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
         if not needs.usage:
             return
-        keys = sorted((*key, rule, bucket) for key, rule, bucket in needs.usage)
-        for row in await connection.fetch(self._sql.load_usage, *_columns(keys, 4)):
+        for row in await connection.fetch(self._sql.load_usage, *_columns_of_ids(needs.usage)):
             program_id, member_id, rule, bucket, times, points = row
             usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
             book.usage.load((program_id, member_id), (rule, bucket), usage)
@@ -340,6 +344,12 @@ async def _copy(
 def _columns(rows: Iterable[Iterable[Any]], width: int) -> list[tuple[Any, ...]]:
     """Rows turned into one array per column, as `unnest` wants them."""
     return list(zip(*rows, strict=True)) or [()] * width
+
+
+def _columns_of_ids(ids: Iterable[tuple[MemberKey, *tuple[str, ...]]]) -> list[Sequence[str]]:
+    """What is named by a member and further ids, in order, as one array per column; there must be some."""
+    members, *further = zip(*sorted(ids), strict=True)
+    return [*zip(*members, strict=True), *further]
 
 
 def _load_purchase(book: Book, row: Row) -> MemberKey:

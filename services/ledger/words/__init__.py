@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from services.ledger.words.assets import Asset, AssetName
+from services.ledger.words.caps import ProgramCap
 from services.ledger.words.earning import EarnRule
 from services.ledger.words.points import Points
 from services.ledger.words.spending import Spend
@@ -30,6 +31,7 @@ class LedgerSection(Section):
         default_factory=dict, examples=[{"order.paid": "14 days after order.fulfilled"}]
     )
     earn: Annotated[list[EarnRule], Field(default_factory=list, max_length=500)]
+    caps: Annotated[list[ProgramCap], Field(default_factory=list, max_length=100)]
     spend: Spend = Spend()
 
 

@@ -14,8 +14,9 @@ from shared.program_file import Section
 
 GIVES = ("points", "gives", "credit", "cashback", "times")
 """The words for what a rule gives; it has one of them."""
-NOT_OF_GOALS = ("per", "whole_units", "bonus", "at_most", "beyond", "priority", "stackable")
+NOT_OF_GOALS = ("per", "whole_units", "bonus", "at_most", "budget", "beyond", "priority", "stackable")
 """What a rule with `for_spending` cannot say: it is a bonus of its own, outside the award of any order."""
+OneOrMore = str | Annotated[list[str], Field(min_length=1, max_length=20)]
 Given = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,6})? [a-z][a-z_]{0,30}(:[A-Z]{3})?$")]
 Percent = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,4})? ?%$")]
 
@@ -89,8 +90,21 @@ class EarnRule(Section):
     tax: bool = True
     shipping: bool = False
     if_: If = Field(default=If(), validation_alias=AliasChoices("if", "if_"), serialization_alias="if")
-    limit: str | None = Field(default=None, examples=["1 per product", "1 per network and day"])
-    at_most: str | None = Field(default=None, examples=["500 per month"])
+    limit: OneOrMore | None = Field(
+        default=None,
+        description="How often one member gets it.",
+        examples=["1 per product", "1 per network and day"],
+    )
+    at_most: OneOrMore | None = Field(
+        default=None,
+        description="How much one member gets of it.",
+        examples=["500 per month", ["50 per day", "500 per month"], "20.00 EUR per month"],
+    )
+    budget: str | None = Field(
+        default=None,
+        description="How much, or how often, everybody together gets it.",
+        examples=["100000 points", "500 times", "200.00 EUR per month"],
+    )
     beyond: Annotated[str, StringConstraints(pattern=r"^(shrink|reject)$")] = "shrink"
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     stackable: bool = True
@@ -109,7 +123,7 @@ class EarnRule(Section):
             )
         if self.for_spending is not None:
             self._is_a_goal()
-        if self.times is not None and (self.per or self.limit or self.at_most):
+        if self.times is not None and (self.per or self.limit or self.at_most or self.budget):
             raise ValueError("a multiplier has no `per` and no cap; it only multiplies what base rules give")
         if self.times is not None and not Fraction(self.times) <= 10:
             raise ValueError("`times` goes up to 10")

@@ -16,6 +16,7 @@ from services.referrals.domain.model import MemberKey, OrderData, Paper, Signal,
 from services.referrals.domain.purchases import purchases_of
 from shared.events import Event, EventData, OrderPaid, OrderRefunded
 from shared.orders import order_of, refund_of
+from shared.rows import replace as replace_in_struct
 
 EMAIL = "email"
 
@@ -63,7 +64,7 @@ def file_paper(book: Book, key: MemberKey, event: Event[OrderData]) -> None:
     currency = book.rules_at(event.program_id, event.time).currency
     if isinstance(data, OrderPaid):
         order_of(data, currency)
-        data = replace(data, email=None, signals=None)
+        data = replace_in_struct(data, email=None, signals=None)
     elif isinstance(data, OrderRefunded):
         _check_refund(book, key, data, currency)
     paper = Paper(*key, data.order_id, fact_id(event, "paper"), event.time, data)
