@@ -7,6 +7,7 @@
   SQL looped over one connection, already decided; against itself one by one; against a bare consumer; against the same
   events once more (duplicates); against the same number of events of which one member has a half.
 - `cost`: CPU seconds per million events of worker, Postgres and Kafka, and the three dearest places.
+- `spending`: the spend endpoint against a POST with the same body that does nothing.
 - `books`: questions on a book of a million members and 20 million transfers against one of 10,000 members.
 """
 
@@ -26,20 +27,21 @@ from rich.table import Table
 
 from deploy.local.stack import EmbeddedStack
 from shared.running import calm_garbage_collector
-from tests.bench import books, cost
+from tests.bench import books, cost, spending
 from tests.bench.ground import Bench, fill, make_template, orders
 from tests.bench.programs import TWENTY_RULES
 from tests.bench.throughput import bare_consumer, sql_loop, worker
 
 ONE_BY_ONE_SHARE = 20  # a twentieth of the events is enough for the slow one
 PROFILED_EVENTS = 10_000
-PARTS = ("worker", "cost", "books")
+PARTS = ("worker", "cost", "spending", "books")
 RESULT = Path(".local/bench/ledger.json")
 ASKED = {
     "worker_per_sql_loop": (0.7, "at least"),
     "worker_per_one_by_one": (25.0, "at least"),
     "duplicates_per_worker": (4.0, "at least"),
     "hot_member_per_worker": (0.8, "at least"),
+    "spend_per_noop": (0.5, "at least"),
     "large_book_ratio": (1.3, "at most"),
 }
 
@@ -56,6 +58,8 @@ async def run(stack: EmbeddedStack, options: argparse.Namespace) -> dict[str, An
         result |= await worker_figures(bench, options, bare)
     if "cost" in parts:
         result |= await cost_figures(bench)
+    if "spending" in parts:
+        result |= await spending.compare(bench)
     if "books" in parts:
         result["books"] = await books.compare(bench, options.members)
         result["large_book_ratio"] = result["books"]["large_book_ratio"]
@@ -117,6 +121,9 @@ def show(result: dict[str, Any]) -> None:
         table.add_column(column, justify="left" if column == "figure" else "right")
     if "worker_events_per_s" in result:
         _worker_rows(table, result)
+    if "spends_per_s" in result:
+        table.add_row("a POST that does nothing", f"{result['noop_posts_per_s']:,}", "", "")
+        _row(table, result, "spend endpoint", "spends_per_s", "spend_per_noop")
     Console().print(table)
     if "cpu_seconds_per_million" in result:
         _show_cost(result)

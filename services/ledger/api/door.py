@@ -11,11 +11,12 @@ from pydantic import AwareDatetime
 from services.ledger import views
 from services.ledger.actions import Actions
 from services.ledger.domain.book import MemberKey
+from shared.events.fields import NO_NUL
 from shared.http.auth import requires
 from shared.http.gathering import Gathered, gathered
 from shared.tokens import Caller
 
-MemberId = Annotated[str, Path(max_length=200, examples=["customer-7"])]
+MemberId = Annotated[str, Path(max_length=200, pattern=NO_NUL, examples=["customer-7"])]
 AsOf = Annotated[
     AwareDatetime | None,
     Query(description="Only what had happened by then.", examples=["2026-06-30T22:00:00Z"]),
