@@ -163,3 +163,9 @@ class CodeDrawnTwice(Unavailable):
     """A code that was drawn is another coupon's already; the next try draws another."""
 
     code = "code_drawn_twice"
+
+
+class CouponMoved(Unavailable):
+    """The coupon went to another member just now; try again."""
+
+    code = "coupon_moved"

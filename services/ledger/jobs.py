@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from services.ledger import pools
 from services.ledger.actions import MEMBERS_AT_ONCE, Actions
 from shared.jobs import Job
 from shared.service import Ports
@@ -17,6 +18,7 @@ FOLDED_AT_ONCE = 10_000
 WAITING_SHOWN = 20
 WAITING_DAYS = 30  # so long a refund may wait for its order before people are told
 DAY = 24 * 3600.0
+POOLS_SECONDS = 60.0  # a pool that empties faster is told of by its refusals
 
 
 def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
@@ -56,8 +58,15 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
             )
         return len(rows)
 
+    set_left = pools.gauge_of(ports)
+
+    async def watch_pools() -> int:
+        """Pools of the shop's codes that are nearly empty are told to people."""
+        return await pools.watch(ports, actions.programs, set_left)
+
     return (
         Job("settle_due", ports.settings.due_every_seconds, settle_due),
         Job("fold_and_check", ports.settings.fold_every_seconds, fold_and_check),
         Job("report_waiting", DAY, report_waiting),
+        Job("watch_pools", POOLS_SECONDS, watch_pools),
     )

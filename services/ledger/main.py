@@ -8,6 +8,7 @@ from services.ledger.actions import Actions
 from services.ledger.actions.together import Together
 from services.ledger.handlers import on
 from services.ledger.settings import Settings
+from services.ledger.showcase import Showcase
 from services.ledger.simulation.command import simulate
 from services.ledger.store import Store
 from services.ledger.views import Reading
@@ -34,12 +35,17 @@ def build(ports: Ports) -> Doors:
     """The ledger's doors on these ports."""
     programs = Programs(ports.machinery, program.parse)
     store = Store(ports.sql, ports.random)
-    actions = Actions(ports.sql, ports.machinery, store, programs)
+    actions = Actions(ports.sql, ports.machinery, store, programs, ports.random)
     return Doors(
         handle=actions.handle,
         jobs=jobs.jobs_of(ports, actions),
         decide=Together(actions).decide,
-        state={"actions": actions, "reading": Reading(ports.sql, store, programs), "programs": programs},
+        state={
+            "actions": actions,
+            "reading": Reading(ports.sql, store, programs),
+            "showcase": Showcase(actions),
+            "programs": programs,
+        },
     )
 
 

@@ -27,6 +27,11 @@ async def differences(ports: Ports) -> list[str]:
             found.append(
                 f"program {row['program_id']}: all accounts of {row['asset']} sum to {row['amount']}, not 0"
             )
+        for row in await connection.fetch(ports.sql.stocks_off, MOST):
+            found.append(
+                f"program {row['program_id']}: {row['sold']} of {row['reward']!r} are said to be gone, {row['issued']} "
+                "were issued"
+            )
         for name, tell in CHECKS.items():
             for row in await connection.fetch(getattr(ports.sql, name), MOST):
                 found.append(f"program {row['program_id']}, member {row['member_id']}: {tell(row)}")
@@ -55,6 +60,16 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     ),
     "pending_off": lambda row: (
         f"{row['pending']} {row['asset']} are pending, but awards wait with {row['points']}"
+    ),
+    "redemptions_off": lambda row: (
+        f"{row['paid']} {row['asset']} were paid for rewards that cost {row['price']}"
+    ),
+    "coupons_off": lambda row: (
+        f"coupon {row['code']} says {row['used']} of {row['uses']} uses, and was used {row['uses_used']} times"
+    ),
+    "reward_codes_off": lambda row: (
+        f"reward {row['reward_id']} is {row['state']}, but its code was used {row['used']} of {row['uses']} times, is "
+        "voided, or another's"
     ),
     "awards_off": lambda row: (
         f"award {row['award_id']} should have moved {row['held']}, but its transfers moved {row['moved']}"

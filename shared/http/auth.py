@@ -50,8 +50,9 @@ class Authorisation(SecurityBase):
     )
     scheme_name = "bearer"
 
-    def __init__(self, *, members: bool) -> None:
+    def __init__(self, *, members: bool, staff: bool = False) -> None:
         self._members = members
+        self._staff = staff
 
     async def __call__(self, request: Request, needed: SecurityScopes) -> Caller:
         """See `requires`."""
@@ -68,7 +69,7 @@ class Authorisation(SecurityBase):
         if caller.member_id is None:
             return
         named = request.path_params.get("member_id")
-        if named is None and not self._members:
+        if self._staff or (named is None and not self._members):
             raise OtherMember("This is not open to a member's token.")
         if named is not None and not caller.may_see(named):
             raise OtherMember("The token is another member's.")
@@ -76,20 +77,24 @@ class Authorisation(SecurityBase):
 
 _CLOSED_TO_MEMBERS = Authorisation(members=False)
 _OPEN_TO_MEMBERS = Authorisation(members=True)
+_FOR_STAFF = Authorisation(members=False, staff=True)
 
 
-def requires(*scopes: str, members: bool = False) -> Any:
+def requires(*scopes: str, members: bool = False, staff: bool = False) -> Any:
     """A dependency that answers the `Caller`, or refuses.
 
     Args:
         scopes: all of them must be in the token.
         members: a member's token may call although the address names no member.
+        staff: no member's token may call, not even about that member, since what is asked is no member's to decide.
 
     Raises:
         TokenMissing, TokenInvalid, TokenExpired: 401.
         ScopeMissing, OtherMember: 403.
     """
-    return Security(_OPEN_TO_MEMBERS if members else _CLOSED_TO_MEMBERS, scopes=scopes)
+    return Security(
+        _FOR_STAFF if staff else _OPEN_TO_MEMBERS if members else _CLOSED_TO_MEMBERS, scopes=scopes
+    )
 
 
 def caller_of(request: Request) -> Caller:

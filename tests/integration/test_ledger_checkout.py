@@ -204,6 +204,25 @@ async def test_a_spend_at_once_is_done_once_however_often_it_is_sent(till: Async
     assert await balance(till) == (4110, 0)
 
 
+async def test_a_capture_sent_again_with_its_key_is_done_once_and_without_it_refused(
+    till: AsyncClient,
+) -> None:
+    await posts(till, "holds", hold_id="h", points=500)
+    first = await posts(till, "holds/h/capture", key="k-2", points=300)
+    again = await posts(till, "holds/h/capture", key="k-2", points=300)
+    assert (again.headers["Idempotent-Replayed"], again.json()) == ("true", first.json())
+    other = await posts(till, "holds/h/capture", points=300)
+    assert (other.status_code, other.json()["code"]) == (409, "hold_closed")
+    assert await balance(till) == (3910, 0)
+
+
+async def test_more_than_is_held_is_not_captured(till: AsyncClient) -> None:
+    await posts(till, "holds", hold_id="h", points=500)
+    answer = await posts(till, "holds/h/capture", points=501)
+    assert (answer.status_code, answer.json()["code"]) == (409, "hold_exceeded")
+    assert await balance(till) == (3710, 500)
+
+
 @pytest.mark.parametrize("path", ["holds", "spends"])
 async def test_a_dry_run_answers_as_if_and_changes_nothing(till: AsyncClient, path: str) -> None:
     name = {"holds": "hold_id", "spends": "spend_id"}[path]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from services.ledger.domain import issuing, rewards, using
 from services.ledger.domain.book import Book
 from services.ledger.domain.coupons import Attempt
 from services.ledger.domain.issued import POOLED, Coupon, CouponUse, Issued, canonical
+from shared.errors import ServiceError
 from shared.events import Event, Grant
 from tests.support.events import MEMBER, PROGRAM
 from tests.support.ledger import PER_EURO, Desk, a_document, differences
 
+T = TypeVar("T")
 FIVE_OFF: dict[str, Any] = {"money_off": "5.00 EUR", "order_at_least": "30.00 EUR", "valid": "60 days"}
 
 
@@ -149,10 +151,16 @@ class RewardDesk(Desk):
             if event.type.startswith("reward.")
         ]
 
-    def _sound(self, made: Any) -> Any:
+    def _sound(self, made: T) -> T:
         assert differences(self.book) == []
         assert shelf_differences(self.book) == []
         return made
+
+
+def reasons_of(refused: ServiceError) -> list[str]:
+    """The stable words of a refusal's reasons."""
+    reasons: Any = refused.extra["reasons"]
+    return [reason["code"] for reason in reasons]
 
 
 def shelf_differences(book: Book) -> list[str]:

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from random import Random
 from typing import Any
 
 from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.needs import Needs, needs_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.settling import settle
@@ -37,6 +39,7 @@ class Actions:
     machinery: Queries
     store: Store
     programs: Programs[LedgerProgram]
+    random: Random
 
     async def handle(self, connection: AnyConnection, events: Sequence[Event[Any]], now: datetime) -> Outcome:
         """Events from Kafka, many members at once; `now` is not looked at: an event is handled by its own time."""
@@ -73,16 +76,18 @@ class Actions:
         *,
         orders: Iterable[str] = (),
         holds: Iterable[str] = (),
+        shelf: ShelfNeeds | None = None,
     ) -> AsyncIterator[Book]:
         """The book of one member, settled up to now; saved with its announcements when the block ends.
 
-        `orders` and `holds` name what else than the member's open awards, lots and holds it touches.
+        `orders`, `holds` and `shelf` name what else than the member's open awards, lots, holds and rewards it touches.
         """
         needs = Needs(
             members={key: now},
             detailed={key},
             orders={(key, order_id) for order_id in orders},
             holds={(key, hold_id) for hold_id in holds},
+            shelf=shelf or ShelfNeeds(),
         )
         book = await self._book_of(connection, key, needs)
         settle(book, key, now)
@@ -114,7 +119,7 @@ class Actions:
         return book
 
     async def finish(self, connection: AnyConnection, book: Book) -> None:
-        """Save the book and what it announces."""
+        """Write the book and what is to be announced."""
         await self.store.save(connection, book)
         await outbox.write_bundle(
             connection, self.machinery, [outbox.message_of(event) for event in book.outgoing]

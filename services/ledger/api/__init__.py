@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from services.ledger.api import checkout, points
+from services.ledger.api import checkout, coupons, points, rewards
 
-routers = (points.router, checkout.router)
+routers = (points.router, checkout.router, rewards.router, coupons.router)

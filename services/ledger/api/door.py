@@ -11,6 +11,7 @@ from pydantic import AwareDatetime
 from services.ledger import views
 from services.ledger.actions import Actions
 from services.ledger.domain.book import MemberKey
+from services.ledger.showcase import Showcase
 from shared.events.fields import NO_NUL
 from shared.http.auth import requires
 from shared.http.gathering import Gathered, gathered
@@ -39,6 +40,12 @@ def actions_of(request: Request) -> Actions:
 def reading_of(request: Request) -> views.Reading:
     """What the ledger answers."""
     found: views.Reading = request.app.state.reading
+    return found
+
+
+def showcase_of(request: Request) -> Showcase:
+    """What the ledger answers about rewards and coupons."""
+    found: Showcase = request.app.state.showcase
     return found
 
 

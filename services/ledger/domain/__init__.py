@@ -11,5 +11,11 @@
 | `awards` | what an event earned: written, waiting, activated |
 | `refunds` | what an order still holds after refunds |
 | `holds` | points set aside for a checkout |
+| `catalogue` | what can be had for points, and why somebody cannot have it |
+| `issuing` | how a member gets a reward: bought, given, promised |
+| `rewards` | what becomes of it: used, voided, expired, come back |
+| `coupons` | codes, who may use them, and the last use |
+| `using` | codes at checkouts and in orders |
+| `issued` | the rows of rewards and coupons |
 | `settling` | what falls due by itself, in its order |
 """

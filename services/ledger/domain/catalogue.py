@@ -41,9 +41,13 @@ class Lasting:
 
     def ends(self, issued_at: datetime, zone: ZoneInfo) -> datetime:
         """The midnight at which it ends: 60 days from any hour of 4 May is the end of 3 July."""
-        if self.days:
+        if not self.months:
             return due_in_days(self.days, issued_at, zone)
         return midnight_after(add_months(day_of(issued_at, zone), self.months), zone)
+
+    def __str__(self) -> str:
+        number, unit = (self.months, "month") if self.months else (self.days, "day")
+        return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,9 @@ class PerMember:
             return len(list(had))
         since = start_of(self.period, at, zone)
         return sum(1 for moment in had if moment >= since)
+
+    def __str__(self) -> str:
+        return f"{self.times} per {self.period.value}" if self.period else str(self.times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +120,13 @@ class Offer:
         return self.gives.kind in BY_CODE
 
 
-@dataclass(frozen=True, slots=True)
-class ComingBack:
-    """Whether a full refund or a cancellation gives the use of a coupon back, and how long it is good for then."""
-
-    after_full_refund: bool = True
-    grace_days: int = 30
-
-
-COMING_BACK = ComingBack()
-"""What holds where a program says nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Buyer:
+class Buyer(Row, frozen=True, gc=False):
     """What the catalogue looks at in a member: what they have, where they stand, what they had before."""
 
     available: Mapping[str, int]
     level: str | None = None
     segments: frozenset[str] = frozenset()
-    had: Mapping[str, Sequence[datetime]] = field(default_factory=dict)
+    had: Mapping[str, Sequence[datetime]] = {}
     """When each reward was issued to them, by its name; what was voided does not count."""
 
 
@@ -176,8 +170,7 @@ def _of_the_member(offer: Offer, buyer: Buyer, at: datetime, zone: ZoneInfo) -> 
         yield Reason("not_in_segment", f"it is for {' and '.join(sorted(segments))}")
     limit = offer.per_member
     if limit is not None and limit.used(buyer.had.get(offer.name, ()), at, zone) >= limit.times:
-        per = f" per {limit.period.value}" if limit.period else ""
-        yield Reason("limit_reached", f"{limit.times}{per} each, and this member has had as many")
+        yield Reason("limit_reached", f"{limit} for each member, and this one has had as many")
 
 
 def text_in(texts: Mapping[str, Text], wanted: Iterable[str], default: str) -> tuple[str, Text] | None:

@@ -12,7 +12,7 @@ end is written on it, and whoever reads it looks at that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
@@ -43,9 +43,9 @@ class Attempt(Row, frozen=True, gc=False, kw_only=True):
     """The cart, or the order."""
 
 
-def new_code(shelf: Shelf) -> str:
-    """A code that nobody guesses."""
-    number, letters = shelf.draw_number(len(LETTERS) ** LENGTH), []
+def new_code(draw_number: Callable[[int], int]) -> str:
+    """A code that nobody guesses, if nobody guesses the number that is drawn from 0 up to below the argument."""
+    number, letters = draw_number(len(LETTERS) ** LENGTH), []
     for _ in range(LENGTH):
         number, place = divmod(number, len(LETTERS))
         letters.append(LETTERS[place])
@@ -149,6 +149,11 @@ def is_in_hand(shelf: Shelf, coupon: Coupon, at: datetime) -> bool:
     """Whether somebody has used it, or keeps it for a checkout."""
     uses = shelf.uses.of((coupon.program_id, coupon.code)).values()
     return bool(coupon.used) or any(use.is_live(at) or use.state == IN_USE for use in uses)
+
+
+def is_taken(use: CouponUse) -> bool:
+    """Whether it is a use, or a reservation."""
+    return use.state in (IN_USE, RESERVED)
 
 
 def is_used_up(coupon: Coupon) -> bool:

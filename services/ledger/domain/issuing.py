@@ -107,9 +107,7 @@ def buy(
     gives = _chosen(offer, charity)
     wish = _wish(offer, version.number, program.zone, reward_id=reward_id, gives=gives, at=at)
     draws = draw(offer.price, open_lots(book, key, offer.asset))
-    issued = _issue(book, key, program, replace(wish, source=BOUGHT, price=offer.price, draws=tuple(draws)))
-    _pay(book, key, issued, at)
-    return issued
+    return _issue(book, key, program, replace(wish, source=BOUGHT, price=offer.price, draws=tuple(draws)))
 
 
 def give(
@@ -241,6 +239,8 @@ def _issue(book: Book, key: MemberKey, program: LedgerProgram, wish: Issuing) ->
     before = book.shelf.rewards.get(key, wish.reward_id)
     at_once = wish.gives.kind in AT_ONCE
     coupon = _coupon(book, key, wish) if wish.gives.kind in BY_CODE else None
+    if wish.price:
+        _pay(book, key, wish)
     issued = Issued(
         program_id=key[0],
         member_id=key[1],
@@ -282,7 +282,7 @@ def _coupon(book: Book, key: MemberKey, wish: Issuing) -> Coupon:
     if wish.codes.pool is not None:
         blank = _pooled(book, key[0], wish.codes.pool)
     else:
-        code = coupons.new_code(book.shelf)
+        code = coupons.new_code(book.shelf.draw_number)
         blank = Coupon(program_id=key[0], code=code, shown=coupons.shown(code), made_at=wish.at)
     coupon = replace(
         blank,
@@ -306,18 +306,18 @@ def _pooled(book: Book, program_id: str, pool: str) -> Coupon:
     raise PoolEmpty(f"the pool {pool!r} has no code left; upload further ones", pool=pool)
 
 
-def _pay(book: Book, key: MemberKey, issued: Issued, at: datetime) -> None:
+def _pay(book: Book, key: MemberKey, wish: Issuing) -> None:
     """The price leaves the lots that it was drawn from."""
-    remove(book, key, issued.asset, issued.draws)
-    charity = issued.gives.charity
+    remove(book, key, wish.asset, wish.draws)
+    charity = wish.gives.charity
     account = f"charity:{charity}" if charity else REDEEMED
     transfer = book.post(
-        key, issued.asset, REDEMPTION, AVAILABLE, account, issued.price, cause=issued.cause, at=at
+        key, wish.asset, REDEMPTION, AVAILABLE, account, wish.price, cause=wish.cause, at=wish.at
     )
     if charity:
         book.announce(transfer, PointsDonated, kind="donation", charity=charity)
     else:
-        book.announce(transfer, PointsSpent, kind=REDEMPTION, reward_id=issued.reward_id)
+        book.announce(transfer, PointsSpent, kind=REDEMPTION, reward_id=wish.reward_id)
 
 
 def _credit(book: Book, key: MemberKey, program: LedgerProgram, issued: Issued) -> None:

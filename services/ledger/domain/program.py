@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain.budgets import Budget
-from services.ledger.domain.catalogue import COMING_BACK, ComingBack, Offer
+from services.ledger.domain.catalogue import Offer
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
 from services.ledger.domain.goals import Goal
 from services.ledger.domain.spending import Checkout, Spending
@@ -151,7 +151,8 @@ class LedgerProgram:
     waits: Mapping[str, Wait] = field(default_factory=dict)
     spending: Spending = field(default_factory=Spending)
     catalogue: Mapping[str, Offer] = field(default_factory=dict)
-    coupons: ComingBack = COMING_BACK
+    coupons_back: bool = True
+    """Whether an order of which nothing is kept gives the use of its coupons back."""
     language: str = "en"
     """The first of the program's languages: what is said to those of whom no language is known."""
     goals: tuple[Goal, ...] = ()

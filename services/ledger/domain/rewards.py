@@ -214,7 +214,7 @@ def _return_price(book: Book, key: MemberKey, reward: Issued, *, cause: str, at:
 def _open_anew(book: Book, key: MemberKey, reward: Issued, each: Draw, *, cause: str, at: datetime) -> None:
     """What cannot go back into its lot forms one of its own, of the same age and award, with the program's grace."""
     program = book.versions_of(key[0]).at(at).rules
-    grace = due_in_days(program.coupons.grace_days, at, program.zone)
+    grace = due_in_days(program.spending.grace_days, at, program.zone)
     transfer = _credit(book, key, reward, each.points, cause=cause, at=at, expires_at=grace)
     opened, home = open_lot(book, transfer, grace), book.lots.get(key, (reward.asset, each.lot_no))
     if opened is not None and home is not None:

@@ -79,7 +79,7 @@ def give_back(
     valid_until = coupon.valid_until
     if valid_until is not None and _ended(coupon, at):
         program = book.versions_of(coupon.program_id).at(at).rules
-        valid_until = due_in_days(program.coupons.grace_days, at, program.zone)
+        valid_until = due_in_days(program.spending.grace_days, at, program.zone)
         book.shelf.put_coupon(replace(_known(book, coupon), valid_until=valid_until))
     rewards.come_back(book, reward, valid_until=valid_until, cause=cause, at=at, reason=reason)
     return freed
@@ -189,8 +189,8 @@ def _free(book: Book, use: CouponUse, *, cause: str, at: datetime, reason: str) 
 
 def _comes_back(book: Book, purchase: Purchase, at: datetime) -> bool:
     """Whether nothing of the order is kept, in a program that gives codes back then."""
-    policy = book.versions_of(purchase.program_id).at(at).rules.coupons
-    return policy.after_full_refund and _nothing_kept(book, purchase)
+    program = book.versions_of(purchase.program_id).at(at).rules
+    return program.coupons_back and _nothing_kept(book, purchase)
 
 
 def _nothing_kept(book: Book, purchase: Purchase) -> bool:

@@ -16,7 +16,7 @@ from services.ledger.program.earning import rules_of
 from services.ledger.program.goals import goals_of
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
-from services.ledger.program.rewards import catalogue_of, coming_back_of
+from services.ledger.program.rewards import catalogue_of
 from services.ledger.program.spending import spending_of
 from services.ledger.program.waiting import waits_of
 from services.ledger.words import Head, LedgerSection
@@ -40,7 +40,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         waits=waits_of(reader, section.pending, ("ledger", "pending")),
         spending=spending_of(reader),
         catalogue=catalogue_of(reader),
-        coupons=coming_back_of(reader),
+        coupons_back=section.spend.used_coupons_back != "never",
         language=next(iter(head.languages), "en"),
         policies=policies_of(reader),
         caps=program_caps_of(reader),

@@ -1,4 +1,4 @@
-"""Reads the rewards catalogue, and what becomes of coupons whose order comes back."""
+"""Reads the rewards catalogue."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from services.ledger.domain.book import POINTS
-from services.ledger.domain.catalogue import Audience, Codes, ComingBack, Lasting, Offer, PerMember, Text
+from services.ledger.domain.catalogue import Audience, Codes, Lasting, Offer, PerMember, Text
 from services.ledger.program.assets import amount_of, credit_in
 from services.ledger.program.reading import Reader
 from services.ledger.words.kinds import Wanted
@@ -31,12 +31,6 @@ def catalogue_of(reader: Reader) -> dict[str, Offer]:
             reader.fault((*path, "reward"), f"another reward is called {words.reward!r}; each needs its name")
         offers[words.reward] = _offer(reader, words, path)
     return offers
-
-
-def coming_back_of(reader: Reader) -> ComingBack:
-    """What becomes of coupons whose order comes back."""
-    words = reader.section.spend.coupons
-    return ComingBack(words.come_back == "full refund", int(words.grace.split()[0]))
 
 
 def _offer(reader: Reader, words: CatalogueReward, path: Path) -> Offer:

@@ -43,7 +43,8 @@ class Entry(Shape):
     version: int = Field(examples=[17])
     asset: str = Field(examples=["points"])
     kind: str = Field(
-        description="What it was: `award`, `activation`, `reversal`, `hold`, `capture`, `release`, `expiry`, …",
+        description="What it was: `award`, `activation`, `reversal`, `hold`, `capture`, `release`, `spend`, `return` "
+        "(spent points come back), `expiry`, …",
         examples=["award"],
     )
     from_account: str = Field(examples=["issued"])

@@ -133,10 +133,9 @@ def _payable(checkout: Checkout | None, order: PastOrder, willing: int) -> tuple
     if checkout is None or checkout.currency != order.currency or items < checkout.order_at_least_minor:
         return 0, 0
     worth = int(items * checkout.largest_share)
-    blocks = min(
-        max(0, willing) // checkout.block_points, worth // checkout.block_minor if checkout.block_minor else 0
-    )
-    return blocks * checkout.block_points, blocks * checkout.block_minor
+    whole = max(0, willing) // checkout.block_points * checkout.block_points
+    points = min(whole, checkout.points_within(worth))
+    return (points, checkout.worth_of(points)) if points >= checkout.at_least else (0, 0)
 
 
 def _line(line: PastLine, currency: str) -> OrderLine:

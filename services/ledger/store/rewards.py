@@ -100,6 +100,30 @@ async def read_coupon(connection: AnyConnection, sql: Queries, program_id: str, 
     return None if row is None else _coupon(row)
 
 
+async def read_uses(
+    connection: AnyConnection, sql: Queries, coupon: Coupon, *, order_id: str | None, member_id: str | None
+) -> list[CouponUse]:
+    """What counts against a code now, and what this order and this member had of it, without a lock."""
+    of_order = [(coupon.program_id, order_id)] if order_id else []
+    of_member = [(coupon.program_id, coupon.code, member_id)] if member_id else []
+    rows = await connection.fetch(
+        sql.load_uses,
+        [coupon.program_id],
+        [coupon.code],
+        *_columns(of_order, 2),
+        *_columns(of_member, 3),
+        *_columns([], 3),
+    )
+    return [CouponUse(**dict(row)) for row in rows if row["code"] == coupon.code]
+
+
+async def add_coupons(connection: AnyConnection, sql: Queries, made: Iterable[Coupon]) -> set[str]:
+    """Write new coupons; the codes of those whose code was free."""
+    rows = [_coupon_row(each) for each in sorted(made, key=lambda coupon: (coupon.program_id, coupon.code))]
+    written = await connection.fetch(sql.insert_coupons, *_columns(rows, len(COUPON_COLUMNS)))
+    return {row["code"] for row in written}
+
+
 async def _codes_of_orders(connection: AnyConnection, sql: Queries, book: Book, needs: Needs) -> set[Code]:
     """The codes that are named, by the batch or by what is known of its orders, and those that its orders use."""
     wanted = needs.shelf
@@ -181,12 +205,9 @@ async def _load_rewards(
 
 async def _save_coupons(connection: AnyConnection, sql: Queries, book: Book) -> None:
     coupons = book.shelf.coupons
-    new = sorted(coupons.new(), key=lambda coupon: (coupon.program_id, coupon.code))
-    if new:
-        rows = [_coupon_row(each) for each in new]
-        written = await connection.fetch(sql.insert_coupons, *_columns(rows, len(COUPON_COLUMNS)))
-        if len(written) < len(new):
-            raise CodeDrawnTwice("a new code is another coupon's; another is drawn with the next try")
+    new = coupons.new()
+    if new and len(await add_coupons(connection, sql, new)) < len(new):
+        raise CodeDrawnTwice("a new code is another coupon's; another is drawn with the next try")
     if coupons.updated():
         rows = [_picked(_coupon_row(each), COUPON_COLUMNS, CHANGING_COUPON) for each in coupons.updated()]
         await connection.execute(sql.update_coupons, *_columns(rows, len(CHANGING_COUPON)))

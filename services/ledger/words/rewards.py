@@ -143,14 +143,3 @@ class CatalogueReward(Section):
     until: date | None = Field(default=None, description="The last day on which it can be had.")
     images: Annotated[list[str], Field(default_factory=list, max_length=MOST_IMAGES)]
     texts: Annotated[dict[Language, RewardText], Field(default_factory=dict, max_length=50)]
-
-
-class Coupons(Section):
-    """What happens to coupons that orders used."""
-
-    come_back: Annotated[str, StringConstraints(pattern=r"^(full refund|never)$")] = Field(
-        default="full refund", description="When an order gives the use of a coupon back."
-    )
-    grace: Annotated[str, StringConstraints(pattern=r"^\d{1,4} days?$")] = Field(
-        default="30 days", description="How long one that ended meanwhile is good for once it came back."
-    )

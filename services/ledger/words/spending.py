@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from services.ledger.domain.spending import SpentBack
 from services.ledger.words.assets import AssetName
 from services.ledger.words.kinds import MoneyText, Whole
-from services.ledger.words.rewards import CatalogueReward, Coupons
+from services.ledger.words.rewards import CatalogueReward
 from shared.program_file import Section
 
 
@@ -31,8 +31,10 @@ class CheckoutTerms(Section):
 class AtCheckout(CheckoutTerms):
     """Points as money at checkout, in whole blocks."""
 
-    points: Annotated[int, Field(ge=1)]
-    are_worth: MoneyText
+    points: Annotated[int, Field(ge=1)] = Field(
+        description="The points of one block; they are used in whole blocks.", examples=[100]
+    )
+    are_worth: MoneyText = Field(description="What one block is worth.", examples=["1.00 EUR"])
 
 
 class AlsoAtCheckout(CheckoutTerms):
@@ -67,4 +69,7 @@ class Spend(Section):
         default="30 days", description="How long what comes back lives where its own time is over."
     )
     rewards: tuple[CatalogueReward, ...] = Field(default=(), max_length=500)
-    coupons: Coupons = Coupons()
+    used_coupons_back: Annotated[str, StringConstraints(pattern=r"^(full_only|never)$")] = Field(
+        default="full_only",
+        description="When an order gives the use of a coupon back: `full_only` (nothing of it is kept), `never`.",
+    )
