@@ -3,7 +3,8 @@
 `python -m tests.bench.ledger [--events N] [--rounds N] [--members N] [--only PART]` prints a table and writes
 `.local/bench/ledger.json`. The parts:
 
-- `worker`: the worker with two lanes and its relay on a topic that is filled already, all checks on, against the same
+- `worker`: the command `worker` (a process for each core, relay and jobs included) on a topic that is filled
+  already, all checks on, against the same
   SQL looped over one connection, already decided; against itself one by one; against a bare consumer; against the same
   events once more (duplicates); against the same number of events of which one member has a half.
 - `cost`: CPU seconds per million events of worker, Postgres and Kafka, and the three dearest places.
@@ -30,7 +31,7 @@ from shared.running import calm_garbage_collector
 from tests.bench import books, cost, spending
 from tests.bench.ground import Bench, fill, make_template, orders
 from tests.bench.programs import TWENTY_RULES
-from tests.bench.throughput import bare_consumer, sql_loop, worker
+from tests.bench.throughput import ONE_BY_ONE, bare_consumer, sql_loop, worker
 
 ONE_BY_ONE_SHARE = 20  # a twentieth of the events is enough for the slow one
 PROFILED_EVENTS = 10_000
@@ -75,7 +76,7 @@ async def worker_figures(bench: Bench, options: argparse.Namespace, bare: float)
         )
         loops.append(await sql_loop(bench, f"loop{number}"))
     few = max(options.events // ONE_BY_ONE_SHARE, 1)
-    slow = (await worker(bench, "one_by_one", lanes=1, batch=1, until=few)).effects
+    slow = (await worker(bench, "one_by_one", shape=ONE_BY_ONE, until=few)).effects
     fast = statistics.median(run.effects for run in runs)
     hot = await hot_member(options.events // 2)
     ratios = [run.effects / loop for run, loop in zip(runs, loops, strict=True)]

@@ -7,9 +7,11 @@ already decided. So the ratio says what everything else costs: fetching, decidin
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiokafka import TopicPartition
 
@@ -17,19 +19,30 @@ from deploy.local.stack import EmbeddedStack
 from services.ledger.main import SERVICE
 from shared.cloudevents import decode
 from shared.kafka import consumer_client, started
-from shared.relay import Relay
-from shared.service import Doors, Ports, processor_of
+from shared.service import Ports, processor_of
 from shared.worker import positions
-from shared.worker.consumer import Worker, WorkerOptions
 from shared.worker.records import Partition, Record, time_of
 from tests.bench.ground import PARTITIONS, Bench, fresh
-from tests.bench.recording import Recorder, replay
+from tests.bench.recording import Recorder, send_again
 
 LANES = 2
 BATCH = 1000
 DEADLINE_SECONDS = 300
-LOOK_SECONDS = 0.005
+LOOK_SECONDS = 0.01
 TOPIC = "shop.orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a worker is started: processes, lanes in each, events in a batch."""
+
+    processes: int = os.cpu_count() or 1
+    lanes: int = LANES
+    batch: int = BATCH
+
+
+WHOLE_MACHINE = Shape()
+ONE_BY_ONE = Shape(1, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,7 @@ class Rates:
 
     effects: float
     published: float
-    duplicates: float
+    duplicates: float = 0.0
 
 
 async def bare_consumer(stack: EmbeddedStack, count: int) -> tuple[float, list[Record]]:
@@ -60,53 +73,66 @@ async def bare_consumer(stack: EmbeddedStack, count: int) -> tuple[float, list[R
 
 
 async def worker(
-    bench: Bench, name: str, *, lanes: int = LANES, batch: int = BATCH, until: int, twice: bool = False
+    bench: Bench, name: str, *, shape: Shape = WHOLE_MACHINE, until: int, twice: bool = False
 ) -> Rates:
-    """Run the worker and its relay on a fresh database until `until` events are handled, perhaps `twice`."""
-    async with fresh(bench, name) as (ports, doors):
-        effects, published = await drain(
-            bench, ports, doors, f"bench-{name}", lanes=lanes, batch=batch, until=until
-        )
+    """Run the worker on a fresh database until `until` events are handled, perhaps `twice`."""
+    async with fresh(bench, name) as (ports, _):
+        rates = await drain(bench, ports, shape, until)
         if until >= len(bench.records):
             wrong = await SERVICE.verify(ports)
             assert not wrong, wrong[:3]
-        again = 0.0
         if twice:
             for number in range(PARTITIONS):
                 await ports.pool.execute(ports.machinery.move_position, TOPIC, number, 0)
-            again, _ = await drain(
-                bench, ports, doors, f"bench-{name}-again", lanes=lanes, batch=batch, until=until
-            )
-    return Rates(effects, published, again)
+            again = await drain(bench, ports, shape, until)
+            rates = replace(rates, duplicates=again.effects)
+    return rates
 
 
-async def drain(
-    bench: Bench, ports: Ports, doors: Doors, group: str, *, lanes: int, batch: int, until: int
-) -> tuple[float, float]:
-    """Handle what the topic has: events per second for the effects, and until all they announce is published."""
-    stop = asyncio.Event()
-    url, bootstrap = ports.settings.dsn, bench.stack.kafka_bootstrap
-    relay = Relay(url, SERVICE.name, bootstrap, ports.machinery, ports.metrics)
-    options = WorkerOptions(
-        bootstrap=bootstrap, group=group, topics=SERVICE.topics, lanes=lanes, batch_size=batch
+async def drain(bench: Bench, ports: Ports, shape: Shape, until: int) -> Rates:
+    """Let the service's own worker, as operators start it, handle what the topic has.
+
+    The clock starts with its first committed batch: how long it takes to start and to join is not what is measured.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", SERVICE.package.__name__, "worker", env=_environment(bench, ports, shape)
     )
-    running = Worker(options, lambda: processor_of(SERVICE, ports.settings, ports, doors), relay.wake.set)
-    work = [asyncio.create_task(running.run(stop)), asyncio.create_task(relay.run(stop))]
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while not running.positions():  # joining the group is not what is measured
-                await asyncio.sleep(LOOK_SECONDS)
-            began, before = time.perf_counter(), _handled(running)
-            while _handled(running) < until:
-                await asyncio.sleep(LOOK_SECONDS)
-            effects, handled = time.perf_counter() - began, _handled(running) - before
+            first = await _handled(ports, more_than=0)
+            began = time.perf_counter()
+            await _handled(ports, more_than=until - 1)
+            effects = time.perf_counter() - began
             while await ports.pool.fetchval("SELECT count(*) FROM ledger.outbox"):
                 await asyncio.sleep(LOOK_SECONDS)
             published = time.perf_counter() - began
     finally:
-        stop.set()
-        await asyncio.gather(*work)
-    return handled / effects, handled / published
+        process.terminate()
+        await process.wait()
+    return Rates((until - first) / effects, (until - first) / published)
+
+
+def _environment(bench: Bench, ports: Ports, shape: Shape) -> dict[str, str]:
+    own = {
+        "DATABASE_URL": ports.settings.dsn,
+        "KAFKA_BOOTSTRAP": bench.stack.kafka_bootstrap,
+        "WORKER_PROCESSES": str(shape.processes),
+        "LANES": str(shape.lanes),
+        "BATCH_SIZE": str(shape.batch),
+        "LOG_LEVEL": "warning",
+        "DUE_EVERY_SECONDS": "3600",  # the orders are of last winter: the job would settle them all at once
+    }
+    return os.environ | {f"LEDGER_{key}": value for key, value in own.items()}
+
+
+async def _handled(ports: Ports, *, more_than: int) -> int:
+    """How many events are handled, once it is more than that."""
+    while True:
+        rows = await ports.pool.fetch(ports.machinery.all_positions)
+        handled = sum(row["next_offset"] for row in rows if row["topic"] == TOPIC)
+        if handled > more_than:
+            return int(handled)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def sql_loop(bench: Bench, name: str) -> float:
@@ -122,7 +148,7 @@ async def sql_loop(bench: Bench, name: str) -> float:
     async with fresh(bench, f"{name}_replay") as (ports, _), ports.pool.acquire() as connection:
         await claimed(ports)
         began = time.perf_counter()
-        await replay(connection, recorder.transactions)
+        await send_again(connection, recorder.transactions)
         return len(bench.records) / (time.perf_counter() - began)
 
 
@@ -136,7 +162,3 @@ async def claimed(ports: Ports) -> dict[Partition, int]:
     start = {Partition(TOPIC, number): 0 for number in range(PARTITIONS)}
     async with ports.pool.acquire() as connection:
         return await positions.claim(connection, ports.machinery, start)
-
-
-def _handled(running: Worker) -> int:
-    return sum(offset for key, offset in running.positions().items() if key.topic == TOPIC)
