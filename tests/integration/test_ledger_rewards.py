@@ -13,6 +13,7 @@ from httpx import AsyncClient, Response
 
 from services.ledger.main import SERVICE
 from shared.events import CustomerDeleted, Grant, ReferralStarted, ReferralVoided, RewardIssued
+from tests.support.doors import on_a_port
 from tests.support.events import (
     MEMBER,
     NOON,
@@ -318,8 +319,11 @@ class TestCoupons:
         assert (freed.json()["state"], await state_of(client)) == ("released", "issued")
         assert (await client.post(f"{path}/release", json={"order_id": "o1"})).json()["state"] == "released"
         assert (await client.post(f"{path}/release", json={"order_id": "o7"})).status_code == 404
+        lots = (await client.get(f"{ME}/lots")).json()["lots"]
         assert (await client.post(f"{path}/void", json={})).json()["state"] == "voided"
         assert (await state_of(client), await available(ledger)) == ("voided", 500)
+        back = (await client.get(f"{ME}/lots")).json()["lots"]
+        assert [lot["lot_no"] for lot in back] == [lot["lot_no"] for lot in lots], "into the lot it came from"
 
     async def test_a_reservation_times_out_by_itself(self, ledger: Running, client: AsyncClient) -> None:
         made = await client.post("/v1/coupons", json={"gives": {"kind": "coupon", "percent": "10"}})
@@ -395,27 +399,30 @@ class TestCoupons:
 
 
 class TestRaces:
-    """Fifty at once: one winner for each, nobody hangs, nothing breaks."""
+    """Fifty at once over TCP: one winner for each, nobody hangs, nothing breaks."""
 
-    async def test_the_last_use_of_a_code(self, ledger: Running, client: AsyncClient) -> None:
-        made = await client.post(
-            "/v1/coupons", json={"gives": {"kind": "coupon", "percent": "10"}, "uses": 3}
-        )
+    @pytest.fixture
+    async def door(self, ledger: Running) -> AsyncIterator[AsyncClient]:
+        async with on_a_port(ledger, scopes="ledger:read ledger:write") as door:
+            yield door
+
+    async def test_the_last_use_of_a_code(self, ledger: Running, door: AsyncClient) -> None:
+        made = await door.post("/v1/coupons", json={"gives": {"kind": "coupon", "percent": "10"}, "uses": 3})
         path = f"/v1/coupons/{made.json()['coupons'][0]['code']}/use"
         answers = await asyncio.gather(
-            *(client.post(path, json={"order_id": f"o{n}", "member_id": f"m{n}"}) for n in range(50))
+            *(door.post(path, json={"order_id": f"o{n}", "member_id": f"m{n}"}) for n in range(50))
         )
         assert statuses(answers) == {200: 3, 409: 47}
 
-    async def test_the_code_of_one_member(self, ledger: Running, client: AsyncClient) -> None:
-        code = (await buys(client))["code"]
+    async def test_the_code_of_one_member(self, ledger: Running, door: AsyncClient) -> None:
+        code = (await buys(door))["code"]
         use = [
-            client.post(f"/v1/coupons/{code}/use", json={"order_id": f"o{n}", "member_id": MEMBER})
+            door.post(f"/v1/coupons/{code}/use", json={"order_id": f"o{n}", "member_id": MEMBER})
             for n in range(20)
         ]
-        void = [client.post(f"{ME}/rewards/r1/void", json={}) for _ in range(15)]
+        void = [door.post(f"{ME}/rewards/r1/void", json={}) for _ in range(15)]
         reserve = [
-            client.post(f"/v1/coupons/{code}/reserve", json={"reservation_id": f"c{n}", "member_id": MEMBER})
+            door.post(f"/v1/coupons/{code}/reserve", json={"reservation_id": f"c{n}", "member_id": MEMBER})
             for n in range(15)
         ]
         answers = await asyncio.gather(*use, *void, *reserve)
@@ -424,42 +431,40 @@ class TestRaces:
         voided = sum(answer.status_code == 200 for answer in answers[20:35])
         assert used + voided == 1
 
-    async def test_the_last_one_on_the_shelf(self, ledger: Running, client: AsyncClient) -> None:
+    async def test_the_last_one_on_the_shelf(self, ledger: Running, door: AsyncClient) -> None:
         await ledger.receives(*(an_order_paid("100.00", member=f"m{n}") for n in range(50)))
         answers = await asyncio.gather(
-            *(client.post(f"/v1/members/m{n}/redemptions", json={"reward": "last one"}) for n in range(50))
+            *(door.post(f"/v1/members/m{n}/redemptions", json={"reward": "last one"}) for n in range(50))
         )
         assert statuses(answers) == {201: 1, 409: 49}
         assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {
             "reward_sold_out"
         }
 
-    async def test_the_last_codes_of_a_pool(self, ledger: Running, client: AsyncClient) -> None:
+    async def test_the_last_codes_of_a_pool(self, ledger: Running, door: AsyncClient) -> None:
         await ledger.receives(*(an_order_paid("10.00", member=f"m{n}") for n in range(50)))
         codes = [f"SUN-{n}" for n in range(30)]
-        await client.post("/v1/coupon-pools/summer/codes", json={"codes": codes})
+        await door.post("/v1/coupon-pools/summer/codes", json={"codes": codes})
         answers = await asyncio.gather(
-            *(client.post(f"/v1/members/m{n}/redemptions", json={"reward": "shop code"}) for n in range(50))
+            *(door.post(f"/v1/members/m{n}/redemptions", json={"reward": "shop code"}) for n in range(50))
         )
         assert statuses(answers) == {201: 30, 409: 20}
         assert sorted(a.json()["code"] for a in answers if a.status_code == 201) == sorted(codes)
 
-    async def test_the_last_points_of_a_member(self, ledger: Running, client: AsyncClient) -> None:
+    async def test_the_last_points_of_a_member(self, ledger: Running, door: AsyncClient) -> None:
         answers = await asyncio.gather(
-            *(client.post(f"{ME}/redemptions", json={"reward": "credit"}) for _ in range(50))
+            *(door.post(f"{ME}/redemptions", json={"reward": "credit"}) for _ in range(50))
         )
         assert statuses(answers) == {201: 5, 409: 45}
         assert await available(ledger) == 0
 
-    async def test_orders_and_checkouts_want_the_same_code(
-        self, ledger: Running, client: AsyncClient
-    ) -> None:
-        made = await client.post("/v1/coupons", json={"gives": {"kind": "coupon", "percent": "10"}})
+    async def test_orders_and_checkouts_want_the_same_code(self, ledger: Running, door: AsyncClient) -> None:
+        made = await door.post("/v1/coupons", json={"gives": {"kind": "coupon", "percent": "10"}})
         code = made.json()["coupons"][0]["code"]
         orders = [
             an_order_paid("9.00", order_id=f"k{n}", member=f"m{n}", coupon_codes=(code,)) for n in range(20)
         ]
-        requests = [client.post(f"/v1/coupons/{code}/use", json={"order_id": f"h{n}"}) for n in range(30)]
+        requests = [door.post(f"/v1/coupons/{code}/use", json={"order_id": f"h{n}"}) for n in range(30)]
         _, *answers = await asyncio.gather(ledger.receives(*orders), *requests)
         assert set(statuses(answers)) <= {200, 409}
         used = await ledger.ports.pool.fetchval("SELECT count(*) FROM ledger.coupon_use WHERE state = 'used'")

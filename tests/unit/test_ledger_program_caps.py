@@ -125,3 +125,19 @@ def test_a_goal_counts_within_it() -> None:
     (first, second) = desk.book.awards.of(("demo", MEMBER)).values()
     assert (first.points, second.points) == (50, 70)
     assert second.breakdown["cuts"] == [["", "120 per month", "50", "100", "70"]]
+
+
+def test_what_the_program_refused_wholly_uses_up_no_cap_of_a_rule() -> None:
+    once = a_rule("ten", points="10", limit="1 per month")
+    desk = Desk(a_document(PER_EURO, once, caps=[cap("50 points per day")]))
+    first = an_order_paid("60.00", member=MEMBER, at=at("2026-05-04"))
+    again, later = an_order_paid("5.00", at=at("2026-05-04")), an_order_paid("5.00", at=at("2026-06-05"))
+    desk.receives(first, again, later)
+    assert [desk.award(order).points for order in (first, again, later)] == [50, 0, 15]
+    rejecting = [cap("10 points per day", "reject")]
+    desk = Desk(a_document(a_rule("ten", points="10", limit="1 per month"), PER_EURO, caps=rejecting))
+    orders = [
+        an_order_paid(total, at=at(day)) for total, day in (("5.00", "2026-05-04"), ("0.00", "2026-05-05"))
+    ]
+    desk.receives(*orders)
+    assert [desk.award(order).points for order in orders] == [0, 10]

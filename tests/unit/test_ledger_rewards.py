@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from services.ledger.domain import rewards, using
 from services.ledger.domain.book import Draw
+from services.ledger.domain.rewards import is_unused
 from services.ledger.errors import (
     CharityUnknown,
     CouponRefused,
@@ -19,6 +24,7 @@ from services.ledger.errors import (
     RewardUnavailable,
     UnknownReward,
 )
+from shared.errors import ServiceError
 from shared.events import (
     CustomerDeleted,
     Grant,
@@ -268,6 +274,23 @@ class TestAfterwards:
         (back,) = [e.data for e in desk.book.outgoing if isinstance(e.data, PointsRestored)]
         assert (back.reward_id, back.expires_at) == ("r1", at("2026-07-01T22:00"))
 
+    def test_what_a_person_handed_over_names_no_order(self) -> None:
+        desk = a_desk()
+        desk.buys()
+        used = using.use_reward(desk.book, desk.reward(), order_id=None, cause="till", at=desk.now)
+        assert (used.state, used.order_id) == ("used", None)
+        with pytest.raises(CouponRefused):
+            using.use_reward(desk.book, desk.reward(), order_id=None, cause="till", at=desk.now)
+
+    def test_a_use_that_comes_back_revives_nothing_that_was_voided(self) -> None:
+        desk = a_desk(a_reward(costs="10", gives={"percent_off": "10 %", "uses": "2"}))
+        desk.buys()
+        code = desk.code_of()
+        desk.uses(code, "other")
+        rewards.void_all(desk.book, KEY, cause="test", at=desk.now)
+        desk.frees(code, "other")
+        assert (desk.reward().state, desk.coupon(code).used) == ("voided", 0)
+
     def test_a_used_reward_is_not_voided(self) -> None:
         desk = a_desk()
         desk.buys()
@@ -373,6 +396,69 @@ class TestRefunds:
         desk.keeps(desk.code_of())
         desk.receives(a_cancellation(order))
         assert (desk.balance(), desk.reward().state) == ((0, -400, 0), "issued")
+
+    def test_a_refund_that_is_older_than_the_purchase_still_finds_it(self) -> None:
+        desk = RewardDesk(a_shop(a_reward()))
+        order = an_order_paid("500.00", at=NOON - timedelta(days=2))
+        desk.receives(order)
+        bought = desk.buys()
+        desk.receives(a_cancellation(order, at=NOON - timedelta(days=1)))
+        assert (desk.balance(), desk.reward().state) == ((0, 0, 0), "voided")
+        assert desk.reward().closed_at == bought.issued_at
+
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from("obukvrc"), st.integers(0, 3), st.integers(1, 120)),
+            min_size=5,
+            max_size=40,
+        )
+    )
+    @settings(max_examples=80)
+    def test_a_refund_makes_no_debt_while_there_is_an_unused_reward_bought_since(
+        self, steps: list[tuple[str, int, int]]
+    ) -> None:
+        desk = RewardDesk(a_shop(a_reward(costs="60", gives={"percent_off": "10 %", "valid": "20 days"})))
+        orders: list[Any] = []
+        for number, (step, which, hours) in enumerate(steps):
+            desk.reaches(desk.now + timedelta(hours=hours))
+            with suppress(ServiceError):
+                _take_step(desk, orders, step, which, number)
+        for order in orders:
+            _comes_back(desk, order, a_cancellation(order, at=desk.now))
+        paid = sum(r.price for r in desk.book.shelf.rewards.of(KEY).values() if r.state != "voided")
+        assert desk.balance() == (0, -paid, 0), "nothing was earned, and what was used is owed"
+
+
+def _take_step(desk: RewardDesk, orders: list[Any], step: str, which: int, number: int) -> None:
+    """One thing that happens: an order, a purchase, a use, a reservation, a void, a refund, a cancellation."""
+    issued = list(desk.book.shelf.rewards.of(KEY).values())
+    reward = issued[which % len(issued)] if issued else None
+    order = orders[which % len(orders)] if orders else None
+    match step:
+        case "o":
+            orders.append(an_order_paid("100.00", order_id=f"o{number}", at=desk.now))
+            desk.receives(orders[-1])
+        case "b":
+            desk.buys(reward_id=f"r{number}")
+        case "u" if reward:
+            desk.uses(desk.code_of(reward.reward_id), f"u{number}")
+        case "k" if reward:
+            desk.keeps(desk.code_of(reward.reward_id), f"k{number}")
+        case "v" if reward:
+            desk.voids(reward.reward_id)
+        case "r" if order:
+            _comes_back(desk, order, a_refund(order, amount="30.00", at=desk.now))
+        case "c" if order:
+            _comes_back(desk, order, a_cancellation(order, at=desk.now))
+
+
+def _comes_back(desk: RewardDesk, order: Any, event: Any) -> None:
+    """A refund; where the member owes more after it, no reward could have been voided instead."""
+    before = desk.balance()[1]
+    desk.receives(event)
+    if desk.balance()[1] < min(0, before):
+        since = [r for r in desk.book.shelf.rewards.of(KEY).values() if r.issued_at >= order.time]
+        assert not [reward for reward in since if is_unused(desk.book, reward, desk.now)]
 
 
 class TestPromises:

@@ -169,6 +169,7 @@ async def _coupon(
     needs = Needs(shelf=shelf)
     if seen.member_id is not None:
         needs.member((program_id, seen.member_id), attempt.at)
+        needs.detailed.add((program_id, seen.member_id))  # a price may return to its lots
     if seen.per_member is not None and attempt.member_id is not None:
         needs.member(
             (program_id, attempt.member_id), attempt.at

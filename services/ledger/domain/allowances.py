@@ -65,7 +65,9 @@ class Allowances(Usages):
         return None if room is None else int(room)
 
     def count(self, earned: Earned) -> None:
-        """Count what was given against everything that was asked."""
+        """Count what was given against everything that was asked: nothing, where the program left no room at all."""
+        if earned.room.get(PROGRAM) == 0:
+            return
         super().count(earned)
         day, program_id = self._facts.at.date(), self._key[0]
         given = {answer.rule: answer for answer in earned.answers if answer.points}

@@ -111,19 +111,20 @@ def reserve(shelf: Shelf, coupon: Coupon, attempt: Attempt, *, use_id: str, unti
 
 
 def use(shelf: Shelf, coupon: Coupon, attempt: Attempt, *, named: bool = False) -> CouponUse:
-    """Count one use for an order; the same order again is the same use. A reservation of it is used up.
+    """Count one use, for an order if there is one; the same order again is the same use. Its reservation is used up.
 
     Raises:
         CouponRefused: with every reason.
     """
-    assert attempt.order_id is not None, "a use is for an order"
+    use_id = attempt.order_id or attempt.use_id
+    assert use_id is not None, "a use is for an order, or has an id of its own"
     mine = _allowed(shelf, coupon, attempt)
     if mine is not None and mine.state == IN_USE:
         return mine
     made = CouponUse(
         program_id=coupon.program_id,
         code=coupon.code,
-        use_id=mine.use_id if mine else attempt.order_id,
+        use_id=mine.use_id if mine else use_id,
         state=IN_USE,
         member_id=attempt.member_id or (mine.member_id if mine else None),
         order_id=attempt.order_id,

@@ -55,7 +55,6 @@ from services.ledger.errors import (
 from shared.errors import ServiceError
 from shared.events import Grant, PointsDonated, PointsEarned, PointsSpent, RewardIssued
 from shared.rows import Row, replace
-from shared.rows import replace as renew
 
 SURPRISE = "surprise"
 """The name of a gift that is in no catalogue."""
@@ -213,7 +212,7 @@ def _chosen(offer: Offer, charity: str | None) -> Grant:
         charity = offer.charities[0]
     if charity not in offer.charities:
         raise CharityUnknown(f"choose one of {', '.join(offer.charities)}", charities=list(offer.charities))
-    return renew(offer.gives, charity=charity)
+    return replace(offer.gives, charity=charity)
 
 
 def _wish(
@@ -292,7 +291,6 @@ def _coupon(book: Book, key: MemberKey, wish: Issuing) -> Coupon:
         reward_id=wish.reward_id,
         anyone=wish.codes.anyone,
         uses=wish.codes.uses,
-        valid_from=wish.at,
         valid_until=wish.valid_until,
     )
     book.shelf.put_coupon(coupon)

@@ -30,7 +30,6 @@ from shared.events import (
     event_type,
 )
 from shared.rows import replace
-from shared.rows import replace as renew
 
 VOIDING = "reward_void"
 """The kind of the transfer that returns a price."""
@@ -82,7 +81,8 @@ def void_bought_since(
         if book.balance(key, asset).available >= points:
             return
         if is_unused(book, reward, at):
-            _void(book, key, reward, cause=cause, at=at, reason="the order that paid for it was refunded")
+            late = max(at, reward.issued_at)  # the refund may be older than the purchase, and come in late
+            _void(book, key, reward, cause=cause, at=late, reason="an order that paid for it was refunded")
 
 
 def take_back(book: Book, key: MemberKey, name: str, *, cause: str, at: datetime) -> None:
@@ -161,7 +161,7 @@ def tell(
 ) -> None:
     """Tell the world of a change; its id is derived from it, so that telling twice is telling once."""
     coupon = book.shelf.coupon_of(reward)
-    grant = renew(reward.gives, code=coupon.shown if coupon else None, valid_until=reward.valid_until)
+    grant = replace(reward.gives, code=coupon.shown if coupon else None, valid_until=reward.valid_until)
     number = str(reward.changes)
     book.outgoing.append(
         Event(
@@ -201,6 +201,7 @@ def _void(
 
 def _return_price(book: Book, key: MemberKey, reward: Issued, *, cause: str, at: datetime) -> None:
     """To the lots it came from, last drawn first; what expired meanwhile comes back with a grace."""
+    assert key in book.detailed, f"the lots of {key} were not loaded"
     draws = reward.draws[::-1]
     living = [each for each in draws if _lives(book, key, reward, each, at)]
     if living:

@@ -22,6 +22,7 @@ from services.ledger.domain.issued import (
     IN_USE,
     REFUSED,
     RELEASED,
+    VOIDED,
     Coupon,
     CouponUse,
     Issued,
@@ -71,7 +72,7 @@ def give_back(
     was_used = use.state == IN_USE
     freed = coupons.release(book.shelf, coupon, use, at)
     reward = reward_of(book, coupon)
-    if reward is None:
+    if reward is None or reward.state == VOIDED or _is_forgotten(book, reward):
         return freed
     if not was_used:
         rewards.keep_until(book, reward, at if _ended(coupon, at) else None)
@@ -109,7 +110,8 @@ def use_reward(book: Book, reward: Issued, *, order_id: str | None, cause: str, 
     if coupon is None:
         rewards.require_unused(book, reward, at)
         return rewards.count_use(book, reward, used_up=True, order_id=order_id, cause=cause, at=at)
-    attempt = Attempt(at=at, member_id=reward.member_id, order_id=order_id or f"by-hand:{reward.changes}")
+    by_hand = None if order_id else f"by-hand:{reward.changes}"
+    attempt = Attempt(at=at, member_id=reward.member_id, order_id=order_id, use_id=by_hand)
     use_code(book, coupon, attempt, cause=cause)
     found = reward_of(book, coupon)
     assert found is not None, "the reward was there before"
@@ -222,6 +224,10 @@ def _counted(book: Book, coupon: Coupon) -> int:
 def _known(book: Book, coupon: Coupon) -> Coupon:
     """The coupon as it is now."""
     return book.shelf.coupons.get(coupon.program_id, coupon.code) or coupon
+
+
+def _is_forgotten(book: Book, reward: Issued) -> bool:
+    return book.member((reward.program_id, reward.member_id)).erased_at is not None
 
 
 def _ended(coupon: Coupon, at: datetime) -> bool:

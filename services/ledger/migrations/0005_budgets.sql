@@ -9,9 +9,8 @@ CREATE TABLE ledger.budget_slot (
     slot integer NOT NULL,
     -- of the whole budget, as the merchant said it last
     amount bigint NOT NULL,
-    -- exact, as a fraction "n/d"; `room` is it rounded up, to find the slots that hold something
+    -- what can still be given and what was, exact, as fractions "n/d"
     rest text NOT NULL,
-    room bigint NOT NULL CHECK (room >= 0),
     used text NOT NULL,
     PRIMARY KEY (program_id, budget, bucket, slot)
 ) WITH (fillfactor = 50);

@@ -14,7 +14,7 @@ from services.ledger.words.rewards import COUPON_KINDS, CatalogueReward, Gives
 from shared.calendar import Period, midnight
 from shared.events import Grant
 from shared.program_file import Path
-from shared.rows import replace as renew
+from shared.rows import replace
 
 FOR_CODES = ("order_at_least", "products", "pool", "anyone")
 """Words that mean something for what is handed over as a code only."""
@@ -103,7 +103,7 @@ def _gives(reader: Reader, words: Gives, path: Path) -> Grant:
     kind, its_own = _kind(reader, words, path)
     least = _amount(reader, words.order_at_least, (*path, "order_at_least"))
     grant = Grant(kind=kind, currency=currency, order_at_least=least, products=_names(words.products))
-    return renew(grant, **its_own)
+    return replace(grant, **its_own)
 
 
 def _kind(reader: Reader, words: Gives, path: Path) -> tuple[str, dict[str, Any]]:

@@ -72,11 +72,11 @@ async def save(connection: AnyConnection, sql: Queries, book: Book) -> None:
 
 
 def more_wanted(book: Book) -> dict[BudgetKey, int]:
-    """The budgets that were short while others had something of them: worth asking for all of it."""
+    """The budgets that were short and not leased, or of which others had something: worth asking for all of it."""
     wanted = {}
     for key in book.short:
         portion = book.portions.get(key[0], (key[1], key[2]))
-        if portion is not None and portion.elsewhere:
+        if portion is None or portion.elsewhere:
             wanted[key] = EVERYTHING
     return wanted
 
@@ -92,9 +92,9 @@ async def _look(connection: AnyConnection, sql: Queries, keys: Sequence[BudgetKe
 async def _set_up(connection: AnyConnection, sql: Queries, key: BudgetKey, amount: int) -> Sequence[Slot]:
     """The slots of a budget that is met for the first time, or whose amount the merchant changed."""
     await connection.execute(sql.insert_budget_slots, *_columns(key, amount, divided(amount)))
-    rows = await connection.fetch(sql.lock_budget, *key)
-    slots = [_slot(row) for row in rows]
-    if rows[0]["amount"] != amount:
+    known, slots = (await _look(connection, sql, [key]))[key]
+    if known != amount:
+        slots = [_slot(row) for row in await connection.fetch(sql.lock_budget, *key)]
         slots = adjusted(slots, amount)
         await connection.execute(sql.adjust_budget_slots, *_columns(key, amount, slots))
     return slots
@@ -103,17 +103,24 @@ async def _set_up(connection: AnyConnection, sql: Queries, key: BudgetKey, amoun
 async def _lease(
     connection: AnyConnection, sql: Queries, key: BudgetKey, slots: Sequence[Slot], wanted: int
 ) -> list[Slot]:
-    """Lock the fullest free slots that hold about so much; wait for one where none is free."""
-    if not any(slot.left for slot in slots):
-        return []
-    rows = await connection.fetch(sql.lease_budget_slots, *key, _count_for(slots, wanted))
-    leased = [_slot(row) for row in rows]
-    if sum(slot.left for slot in leased) < wanted and len(leased) < len(slots):
-        rows = await connection.fetch(sql.lease_budget_slots, *key, len(slots))
-        leased = [_slot(row) for row in rows]
-    if not leased and wanted < EVERYTHING:  # whoever asks again has other slots, and waits for nobody
-        leased = [_slot(row) for row in await connection.fetch(sql.await_budget_slot, *key)]
+    """Lock the fullest free slots that hold about so much; wait for one where none is free.
+
+    Whoever holds a slot of a budget never waits for another one of it. So slots are locked by their numbers, and not by
+    what they hold: a row whose lock shows that it is empty would stay locked without being answered.
+    """
+    fullest = [slot.number for slot in sorted(slots, key=lambda slot: -slot.left) if slot.left]
+    count = _count_for(slots, wanted)
+    leased = await _lock(connection, sql.lease_budget_slots, key, fullest[:count])
+    if sum(slot.left for slot in leased) < wanted and count < len(fullest):
+        leased += await _lock(connection, sql.lease_budget_slots, key, fullest[count:])
+    if fullest and not leased and wanted < EVERYTHING:  # whoever asks again may have slots of other budgets
+        leased = await _lock(connection, sql.await_budget_slots, key, fullest[:1])
     return leased
+
+
+async def _lock(connection: AnyConnection, query: str, key: BudgetKey, numbers: Sequence[int]) -> list[Slot]:
+    rows = await connection.fetch(query, *key, numbers) if numbers else []
+    return [_slot(row) for row in rows]
 
 
 def _count_for(slots: Sequence[Slot], wanted: int) -> int:
@@ -135,7 +142,7 @@ def _slot(row: asyncpg.Record) -> Slot:
 
 
 def _slot_row(slot: Slot) -> tuple[Any, ...]:
-    return slot.number, str(slot.left), -(-slot.left // 1), str(slot.used)
+    return slot.number, str(slot.left), str(slot.used)
 
 
 def _columns(key: BudgetKey, amount: int, slots: Sequence[Slot]) -> list[tuple[Any, ...]]:
