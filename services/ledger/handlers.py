@@ -24,7 +24,9 @@ from services.ledger.domain.deeds import (
 )
 from services.ledger.domain.erasure import erase
 from services.ledger.domain.goal_awards import follow_goals
+from services.ledger.domain.occasions import schedule_occasions
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
+from services.ledger.domain.persons import change_segment, remember
 from services.ledger.domain.settling import settle
 from services.ledger.domain.using import come_back_for, follow_statement
 from shared.events import (
@@ -32,6 +34,7 @@ from shared.events import (
     ContentShared,
     CustomerDeleted,
     CustomerSignedUp,
+    CustomerUpdated,
     Event,
     EventData,
     OrderCancelled,
@@ -43,6 +46,8 @@ from shared.events import (
     ReferralVoided,
     ReviewPublished,
     ReviewRemoved,
+    SegmentEntered,
+    SegmentLeft,
     TierKept,
     TierLowered,
     TierRaised,
@@ -132,11 +137,29 @@ def start_waiting(event: Event[OrderFulfilled], book: Book, key: MemberKey) -> N
 @on(CustomerSignedUp)
 @_settled
 def welcome(event: Event[CustomerSignedUp], book: Book, key: MemberKey) -> None:
-    """The member joined; a second sign-up of the same customer changes nothing."""
+    """The member joined; a second sign-up of the same customer only tells what an update would."""
     member = book.member(key)
+    remember(book, key, event.data, event.time)
     if member.joined_at is None:
         book.members.put(key, "", replace(member, joined_at=event.time))
         award_deed(event, book, key)
+    schedule_occasions(book, key)
+
+
+@on(CustomerUpdated)
+@_settled
+def note_person(event: Event[CustomerUpdated], book: Book, key: MemberKey) -> None:
+    """Birth month and day and time zone are kept, nothing else; the next birthday may come sooner."""
+    remember(book, key, event.data, event.time)
+    schedule_occasions(book, key)
+
+
+@on(SegmentEntered, SegmentLeft)
+@_settled
+def follow_segment(event: Event[Any], book: Book, key: MemberKey) -> None:
+    """Rules for a segment ask who was in it at the time of the event."""
+    is_in = isinstance(event.data, SegmentEntered)
+    change_segment(book, key, event.data.segment, is_in=is_in, at=event.time)
 
 
 @on(ContentShared, ActivityRecorded)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from services.ledger import pools
-from services.ledger.actions import MEMBERS_AT_ONCE, Actions
+from services.ledger.actions import MEMBERS_AT_ONCE, Actions, occasions
 from shared.jobs import Job
 from shared.service import Ports
 
@@ -35,6 +35,19 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
             total += found
             if found < MEMBERS_AT_ONCE:
                 return total
+
+    async def sweep_occasions() -> int:
+        """After a version that rewards another occasion of the calendar: everybody's next one."""
+        async with ports.pool.acquire() as connection:
+            todo = await occasions.sweeps_to_do(actions, connection, ports.clock())
+        portions = 0
+        for first in todo:
+            left: occasions.Sweep | None = first
+            while left is not None:
+                async with ports.pool.acquire() as connection, connection.transaction():
+                    left = await occasions.sweep(actions, connection, left)
+                portions += left is not None
+        return portions
 
     async def fold_and_check() -> int:
         """Fold what batches moved into the accounts, then see whether the books balance."""
@@ -66,6 +79,7 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
 
     return (
         Job("settle_due", ports.settings.due_every_seconds, settle_due),
+        Job("sweep_occasions", ports.settings.due_every_seconds, sweep_occasions),
         Job("fold_and_check", ports.settings.fold_every_seconds, fold_and_check),
         Job("report_waiting", DAY, report_waiting),
         Job("watch_pools", POOLS_SECONDS, watch_pools),

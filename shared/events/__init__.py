@@ -80,6 +80,7 @@ from shared.events.registry import (
     event_type,
     topic_of,
 )
+from shared.events.segments import SegmentEntered, SegmentLeft
 from shared.events.shop import (
     ActivityRecorded,
     Consent,
@@ -167,6 +168,8 @@ __all__ = [
     "RewardUsed",
     "RewardVoided",
     "RulePoints",
+    "SegmentEntered",
+    "SegmentLeft",
     "Signals",
     "SignedPoints",
     "Text",

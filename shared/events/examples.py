@@ -178,6 +178,8 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
         "order_id": "1001",
     },
     "membership.lapsed.v1": {**_CLUB, "since": "2027-11-05T23:00:00Z"},
+    "segment.entered.v1": {**_MEMBER, "segment": "tea lovers"},
+    "segment.left.v1": {**_MEMBER, "segment": "tea lovers"},
     "referral.started.v1": {
         **_REFERRAL,
         "member_id": "c-17",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.ledger.domain.budgets import Budget, Portion, Slot, adjusted, divided, spread
 from services.ledger.domain.leasing import amount_of, wanted_by
 from services.ledger.program import parse
+from services.ledger.store.budgets import EVERYTHING, more_wanted
 from shared.calendar import Period
 from shared.program_file import InvalidProgram
 from shared.programs import BEGINNING_OF_TIME, Version, Versions
@@ -145,11 +146,12 @@ def test_a_batch_gives_what_it_leased_and_says_that_it_was_short() -> None:
     assert spread(portion) == [Slot(0, 0, 10), Slot(3, 0, 15)]
 
 
-def test_what_was_not_leased_is_a_fault_and_never_given() -> None:
+def test_what_was_not_leased_is_never_given_and_asked_for() -> None:
     desk = Desk(a_document(PER_EURO | {"budget": "100 points"}), members=MEMBERS)
     desk.book.leases = True
-    refused = desk.tries(an_order_paid("60.00", member="a"))
-    assert [error.code for error in refused.values()] == ["handler_failed"]
+    order = an_order_paid("60.00", member="a")
+    assert desk.receives(order).award(order).points == 0
+    assert more_wanted(desk.book) == {("demo", "rule:base", "points:ever"): EVERYTHING}
 
 
 def test_a_refused_event_takes_nothing() -> None:

@@ -76,7 +76,56 @@ def faults(document: dict[str, Any]) -> list[tuple[str, str]]:
         (a_document(FIXED | {"if": {"order_at_least": "60.001 EUR"}}), "ledger.earn[0].if.order_at_least", None),
         (a_document(FIXED | {"if": {"order_at_least": "60.00 XXZ"}}), "ledger.earn[0].if.order_at_least", None),
         (a_document(FIXED | {"if": {"hours": "25:00 to 26:00"}}), "ledger.earn[0].if.hours", None),
-        (a_document(FIXED | {"if": {"stars": "5"}}), "ledger.earn[0].if.stars", "this word is not known here"),
+        (
+            a_document(FIXED | {"on": "review.published", "if": {"stars": "5"}}),
+            "ledger.earn[0].if.stars",
+            "the reward may not depend on the stars: that would buy good reviews, which laws on fake reviews forbid",
+        ),
+        (
+            a_document(FIXED | {"on": "review.published", "when": "event.text_length > 9 && event.rating > 3"}),
+            "ledger.earn[0].when",
+            "column 32: the reward may not depend on the stars: that would buy good reviews, which laws on fake "
+            "reviews forbid",
+        ),
+        (
+            a_document(FIXED | {"when": "order.itms >= 6000"}),
+            "ledger.earn[0].when",
+            "column 7: there is no `itms` in order; it has card_partner, channel, country, coupon_codes, currency, "
+            "items, number, payment_method, shipping",
+        ),
+        (
+            a_document(FIXED | {"on": "birthday", "when": "order.items >= 6000"}),
+            "ledger.earn[0].when",
+            "column 1: there is no `order` here; there is `member`, `time`",
+        ),
+        (
+            a_document(FIXED | {"on": "content.shared", "if": {"category": "tea"}}),
+            "ledger.earn[0].if.category",
+            "order.paid can answer this, content.shared cannot",
+        ),
+        (
+            a_document(FIXED | {"if": {"text_at_least": "5"}}),
+            "ledger.earn[0].if.text_at_least",
+            "review.published can answer this, order.paid cannot",
+        ),
+        (
+            a_document(FIXED | {"if": {"hours": "08:00 to 08:00"}}),
+            "ledger.earn[0].if.hours",
+            "begin and end are the same; leave `hours` out for the whole day",
+        ),
+        (
+            a_document(FIXED | {"on": "activity.recorded"}),
+            "ledger.earn[0].on",
+            "write the activity itself, such as `on: newsletter`",
+        ),
+        (
+            a_document(FIXED | {"on": "order.refunded"}),
+            "ledger.earn[0].on",
+            "order.refunded earns nothing; write birthday, content.shared, customer.signed_up, "
+            "first_purchase_anniversary, order.paid, review.published, signup_anniversary or the name of an activity",
+        ),
+        (a_document(FIXED | {"if": {"joined_within": "a month"}}), "ledger.earn[0].if.joined_within", None),
+        (a_document(FIXED | {"if": {"birthday_within": "7"}}), "ledger.earn[0].if.birthday_within", None),
         (a_document(FIXED | {"point": "5"}), "ledger.earn[0].point", "this word is not known here"),
         (a_document({"rule": "x", "points": "1"}), "ledger.earn[0].on", "this is missing"),
         (a_document(FIXED | {"points": "many"}), "ledger.earn[0].points", None),
@@ -161,11 +210,11 @@ def test_a_document_without_a_section_is_a_program_that_gives_nothing() -> None:
 
 def test_text_and_json_values_read_alike() -> None:
     words = a_document(
-        FIXED | {"priority": "3", "stackable": "false", "if": {"first_order": "true", "text_at_least": "40"}},
+        FIXED | {"priority": "3", "stackable": "false", "if": {"first_order": "true", "order_number": "40"}},
         spend={"at_checkout": {"points": "100", "are_worth": "1.00 EUR"}},
     )
     natives = a_document(
-        FIXED | {"priority": 3, "stackable": False, "if": {"first_order": True, "text_at_least": 40}},
+        FIXED | {"priority": 3, "stackable": False, "if": {"first_order": True, "order_number": 40}},
         spend={"at_checkout": {"points": 100, "are_worth": "1.00 EUR"}},
     )
     assert parse(words) == parse(natives)

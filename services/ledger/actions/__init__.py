@@ -6,7 +6,7 @@ decides with the same pure functions and saves in the same way as a thousand eve
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ from services.ledger.store import Store, budgets
 from shared import outbox
 from shared.database import AnyConnection
 from shared.events import Event
-from shared.programs import Programs
+from shared.programs import Programs, Versions
 from shared.queries import Queries
 from shared.worker.records import Outcome
 
@@ -61,9 +61,7 @@ class Actions:
         if keys:
             programs = await self.programs.of(connection, {program_id for program_id, _ in keys})
             needs = Needs(members=dict.fromkeys(keys, now), detailed=set(keys))
-            book = await self.store.load(connection, needs, programs)
-            for key in keys:
-                settle(book, key, now)
+            book = await self._settled(connection, needs, programs)
             await self.finish(connection, book)
         return len(keys)
 
@@ -89,23 +87,19 @@ class Actions:
             holds={(key, hold_id) for hold_id in holds},
             shelf=shelf or ShelfNeeds(),
         )
-        book = await self._book_of(connection, key, needs)
-        settle(book, key, now)
-        yield book
+        yield (book := await self._book_of(connection, key, needs))
         await self.finish(connection, book)
 
     async def look(self, connection: AnyConnection, key: MemberKey, now: datetime) -> Book:
         """The book of one member as it is now, settled in memory; nothing is locked or written."""
         needs = Needs(members={key: now}, detailed={key})
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            book = await self._book_of(connection, key, needs, locking=False)
-        settle(book, key, now)
-        return book
+            return await self._book_of(connection, key, needs, locking=False)
 
     async def _book_of(
         self, connection: AnyConnection, key: MemberKey, needs: Needs, *, locking: bool = True
     ) -> Book:
-        """The book of a member that the ledger knows.
+        """The book of a member that the ledger knows, settled.
 
         Raises:
             UnknownMember, MemberErased: see there.
@@ -113,9 +107,26 @@ class Actions:
         if not await connection.fetchval(self.sql.member_exists, *key):
             raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
         programs = {key[0]: await self.programs.one(connection, key[0])}
-        book = await self.store.load(connection, needs, programs, locking=locking)
+        book = await self._settled(connection, needs, programs, locking=locking)
         if book.member(key).erased_at is not None:
             raise MemberErased(f"member {key[1]!r} asked to be forgotten")
+        return book
+
+    async def _settled(
+        self,
+        connection: AnyConnection,
+        needs: Needs,
+        programs: Mapping[str, Versions[LedgerProgram]],
+        *,
+        locking: bool = True,
+    ) -> Book:
+        """The book with everybody settled; where a budget was short that nobody else has, settled again with it."""
+        book = await self.store.load(connection, needs, programs, locking=locking)
+        _settle_all(book, needs)
+        if book.short and (more := budgets.more_wanted(book)):
+            needs.budgets |= more
+            book = await self.store.load(connection, needs, programs, locking=locking)
+            _settle_all(book, needs)
         return book
 
     async def finish(self, connection: AnyConnection, book: Book) -> None:
@@ -124,3 +135,8 @@ class Actions:
         await outbox.write_bundle(
             connection, self.machinery, [outbox.message_of(event) for event in book.outgoing]
         )
+
+
+def _settle_all(book: Book, needs: Needs) -> None:
+    for key, until in needs.members.items():
+        settle(book, key, until)

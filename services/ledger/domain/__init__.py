@@ -6,6 +6,9 @@
 | `lots` | which points are spent first, and when they expire |
 | `program` | the merchant's rules, as values |
 | `conditions` | when a rule holds, and why it does not |
+| `when` | what a `when` expression may look at |
+| `persons` | what is known of a person: birthday, time zone, segments |
+| `occasions` | what the calendar earns |
 | `earning` | what the rules make of an order or another event |
 | `caps` | how often and how much a rule may give |
 | `awards` | what an event earned: written, waiting, activated |

@@ -30,6 +30,7 @@ from services.ledger.domain.caps import Cut
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen
 from services.ledger.domain.lots import expiry_of, open_lot
+from services.ledger.domain.persons import kept_with_award
 from services.ledger.domain.program import After, LedgerProgram, Wait
 from shared.calendar import due_in_days
 from shared.events import PointsEarned, PointsPending, PointsReversed, RulePoints
@@ -228,6 +229,8 @@ def explanation(facts: Facts, earned: Earned, frozen: Frozen, cuts: Sequence[Cut
         stored["nth_order"] = facts.nth_order
     if facts.level is not None:
         stored["level"] = facts.level
+    if facts.segments or facts.days_as_member is not None or facts.days_from_birthday is not None:
+        stored["person"] = kept_with_award(facts)
     return stored
 
 

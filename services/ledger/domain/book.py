@@ -15,7 +15,8 @@ from typing import Any
 from services.ledger.domain.budgets import BudgetKey, Portion
 from services.ledger.domain.goals import Part, Reached
 from services.ledger.domain.issued import Shelf
-from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.persons import Person
+from services.ledger.domain.program import LedgerProgram, occasions_ever
 from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
 from shared.events import Event, OrderPaid, OrderRefunded, event_type
@@ -227,6 +228,7 @@ class Book:
     shelf: Shelf = field(init=False)
     goal_parts: Rows[MemberKey, tuple[str, str, str], Part] = field(init=False)
     goals_reached: Rows[MemberKey, tuple[str, str], Reached] = field(init=False)
+    persons: Rows[MemberKey, str, Person] = field(init=False)
     portions: Rows[str, tuple[str, str], Portion] = field(init=False)
     detailed: set[MemberKey] = field(default_factory=set)
     stored_due: dict[MemberKey, datetime | None] = field(default_factory=dict)
@@ -234,11 +236,12 @@ class Book:
     """True where budgets lie in a store: what was not leased from it is not there to be given."""
     short: set[BudgetKey] = field(default_factory=set)
     """Budgets of which an event wanted more than the batch had."""
+    occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (
             "members", "balances", "purchases", "awards", "lots", "holds", "usage", "order_counts", "goal_parts",
-            "goals_reached", "portions",
+            "goals_reached", "portions", "persons",
         ):  # fmt: skip
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)
@@ -261,6 +264,18 @@ class Book:
         member = self.members.get(key, "")
         assert member is not None, f"member {key} was not loaded"
         return member
+
+    def person(self, key: MemberKey) -> Person:
+        """What is known of the person; nothing at first."""
+        return self.persons.get(key, "") or Person(*key)
+
+    def occasions_in(self, program_id: str) -> tuple[str, ...]:
+        """The occasions of the calendar that any version of the program rewards."""
+        found = self.occasions.get(program_id)
+        if found is None:
+            found = occasions_ever(self.versions_of(program_id))
+            self.occasions[program_id] = found
+        return found
 
     def balance(self, key: MemberKey, asset: str) -> Balance:
         """What the member has of the asset; zeros at first."""

@@ -78,12 +78,16 @@ class Portion(Row, frozen=True, gc=False):
 
 
 def portion_of(book: Book, program_id: str, budget: Budget, day: date) -> Portion:
-    """What this batch has of a budget. A book without a store has all of it."""
+    """What this batch has of a budget. A book without a store has all of it.
+
+    What a batch did not foresee (the calendar earns in the middle of a history that is replayed) was not leased: the
+    batch has nothing of it, and is decided again.
+    """
     bucket = budget.bucket(day)
     found = book.portions.get(program_id, (budget.name, bucket))
     if found is None:
-        assert not book.leases, f"budget {budget.name} {bucket} of {program_id} was not leased"
-        found = Portion(program_id, budget.name, bucket, (Slot(0, budget.amount),))
+        slots = () if book.leases else (Slot(0, budget.amount),)
+        found = Portion(program_id, budget.name, bucket, slots)
     return found
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, time
-from typing import Protocol
+from datetime import date, datetime, time, timedelta
+from typing import Any, Protocol
 
 from shared.money import to_decimal_string
 from shared.orders import Kept, Order, Share
@@ -24,7 +24,8 @@ class Facts(Row, frozen=True, gc=False, kw_only=True):
     """What conditions look at. `at` is the time of the event in the program's zone.
 
     `items` are what `order_at_least` looks at, in minor units, of what is kept. `nth_order` counts this order among the
-    member's paid ones, refunded or not.
+    member's paid ones, refunded or not. What concerns the person (`level`, `segments`, `days_...`) is as it was when
+    the event was decided. `data` is what the event says, where a `when` expression asks for more.
     """
 
     trigger: str
@@ -44,6 +45,10 @@ class Facts(Row, frozen=True, gc=False, kw_only=True):
     text_length: int = 0
     photo: bool = False
     video: bool = False
+    segments: frozenset[str] = frozenset()
+    days_as_member: int | None = None
+    days_from_birthday: int | None = None
+    data: Any = None
 
 
 class Condition(Protocol):
@@ -141,17 +146,22 @@ class InCurrency:
 
 @dataclass(frozen=True, slots=True)
 class NthOrder:
-    """It is the member's nth paid order, or every nth."""
+    """It is the member's nth paid order, or every nth, or (`excluded`) any but the nth."""
 
     number: int
     every: bool = False
+    excluded: bool = False
     counts_orders: bool = True
 
     def holds(self, facts: Facts) -> bool:
         nth = facts.nth_order or 0
-        return nth > 0 and nth % self.number == 0 if self.every else nth == self.number
+        if self.every:
+            return nth > 0 and nth % self.number == 0
+        return (nth == self.number) is not self.excluded
 
     def reason(self, facts: Facts) -> str:
+        if self.excluded:
+            return f"it is order number {facts.nth_order}, any other asked for"
         return f"it is order number {facts.nth_order}, {'every ' if self.every else ''}number {self.number} asked for"
 
 
@@ -174,16 +184,24 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Weekdays:
-    """The event happened on one of these days of the program's zone (0 is Monday)."""
+    """The event happened on one of these days of the program's zone (0 is Monday).
+
+    Before `nights_end` it is still the night of the day before: `friday`, `22:00 to 02:00` is the night to Saturday.
+    """
 
     days: frozenset[int]
+    nights_end: time = time(0)
     counts_orders: bool = False
 
     def holds(self, facts: Facts) -> bool:
-        return facts.at.weekday() in self.days
+        return self._day(facts).weekday() in self.days
 
     def reason(self, facts: Facts) -> str:
-        return f"it was a {facts.at:%A}"
+        return f"it was a {self._day(facts):%A}"
+
+    def _day(self, facts: Facts) -> date:
+        day = facts.at.date()
+        return day - timedelta(days=1) if facts.at.time() < self.nights_end else day
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from services.ledger.domain.book import POINTS, Award, Book, MemberKey
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
 from services.ledger.domain.issuing import promise
-from services.ledger.domain.program import LedgerProgram, Rule
+from services.ledger.domain.persons import person_facts
+from services.ledger.domain.program import OCCASIONS, LedgerProgram, Rule
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.rewards import take_back, take_back_alike
 from shared.events import (
@@ -36,14 +37,24 @@ from shared.rows import replace
 ENTRY_REWARD = "entry_reward"
 """The kind of what a level gives on the way up; it does not count as earned."""
 SIGNED_UP, SHARED, REVIEWED = "customer.signed_up", "content.shared", "review.published"
+RESERVED = frozenset({"order.paid", SIGNED_UP, SHARED, REVIEWED, *OCCASIONS})
+"""No activity may call itself so: rules of these triggers are asked by the event or the calendar alone."""
 
 
 def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purchase: bool = False) -> None:
     """The event earns what the rules of its time give, within their caps."""
     version = book.versions_of(event.program_id).at(event.time)
-    program = version.rules
-    level = book.member(key).level_before(event.time)
+    program, member = version.rules, book.member(key)
+    level = member.level_before(event.time)
     facts = facts_of(event, program, level=level.name if level else None, verified_purchase=verified_purchase)
+    if program.asks_of_persons:
+        facts = replace(facts, **person_facts(program, member, book.person(key), event.time))
+    origin = Origin(_award_of(event), event.id, event.time, version.number)
+    award_facts(book, key, program, facts, origin)
+
+
+def award_facts(book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, origin: Origin) -> None:
+    """What happened earns what the rules give; an award of each asset, called as the origin says and the asset."""
     rules = program.capped.get(facts.trigger, ())
     usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, caps=usages, explain=True):
@@ -52,11 +63,11 @@ def award_deed(event: Event[Any], book: Book, key: MemberKey, *, verified_purcha
             book,
             key,
             program,
-            Origin(award_id_of(event, earned.asset), event.id, event.time, version.number),
+            replace(origin, award_id=f"{origin.award_id}:{earned.asset}"),
             earned,
             breakdown=explanation(facts, earned, Frozen(room=earned.room), usages.cuts)
             | _why(rules, facts, earned),
-            state=state_of(program.wait_for(facts.trigger, earned.asset), event.time, None, program),
+            state=state_of(program.wait_for(facts.trigger, earned.asset), origin.at, None, program),
         )
 
 
@@ -147,16 +158,22 @@ def referral_name(data: ReferralChanged) -> str:
 
 
 def award_id_of(event: Event[Any], asset: str) -> str:
+    """The id of what the event earned in one asset."""
+    return f"{_award_of(event)}:{asset}"
+
+
+def _award_of(event: Event[Any]) -> str:
     """A review's award is found again by the review's id; the others by their event."""
     if isinstance(event.data, ReviewPublished):
-        return f"review:{event.data.review_id}:{asset}"
-    return f"event:{event.source}:{event.id}:{asset}"
+        return f"review:{event.data.review_id}"
+    return f"event:{event.source}:{event.id}"
 
 
 def trigger_of(event: Event[Any]) -> str:
     """What a rule's `on` names: the event type, or the name of the activity."""
     if isinstance(event.data, ActivityRecorded):
-        return event.data.activity
+        name = event.data.activity
+        return name if name not in RESERVED else f"activity:{name}"
     return event.type.rpartition(".v")[0]
 
 
@@ -165,7 +182,11 @@ def facts_of(
 ) -> Facts:
     """What conditions may look at in this event."""
     facts = Facts(
-        trigger=trigger_of(event), at=event.time.astimezone(program.zone), level=level, subject=event.id
+        trigger=trigger_of(event),
+        at=event.time.astimezone(program.zone),
+        level=level,
+        subject=event.id,
+        data=_data(event.data, program) if program.looks_at_data else None,
     )
     match event.data:
         case ReviewPublished() as review:
@@ -186,6 +207,13 @@ def facts_of(
         case ActivityRecorded() as activity:
             return replace(facts, subject=activity.subject)
     return facts
+
+
+def _data(data: Any, program: LedgerProgram) -> Any:
+    """What the event says; an amount without a currency is in the program's."""
+    if isinstance(data, ActivityRecorded) and data.currency is None:
+        return replace(data, currency=program.currency)
+    return data
 
 
 def _why(rules: tuple[Rule, ...], facts: Facts, earned: Earned) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
-from services.ledger.domain.orders import PAID, facts_of
+from services.ledger.domain.orders import PAID, facts_of, with_person
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
 from shared.calendar import day_of
@@ -101,6 +101,7 @@ def _admits(
         nth_order=book.order_counts.get(key, ""),
         level=level.name if level else None,
     )
+    facts = with_person(facts, program, book, key, purchase.paid_at)
     lasting = goal.lasting_conditions
     return all(condition.holds(facts) for condition in goal.conditions if condition not in lasting)
 

@@ -17,6 +17,7 @@ from datetime import date, datetime
 from typing import Any
 
 from services.ledger.domain.conditions import Condition, LineIn, OrderAtLeast, labels_of
+from services.ledger.domain.when import When
 from shared.calendar import Period, day_of, first_day
 from shared.orders import ITEMS, Basis, Kept, Order, Share, basis_by_line
 from shared.programs import Versions
@@ -51,7 +52,11 @@ class Goal:
     @property
     def lasting_conditions(self) -> tuple[Condition, ...]:
         """What reads the lines or their value: asked anew whenever less is kept. The others are asked once."""
-        return tuple(each for each in self.conditions if isinstance(each, OrderAtLeast))
+        return tuple(
+            each
+            for each in self.conditions
+            if isinstance(each, OrderAtLeast) or (isinstance(each, When) and each.reads_value)
+        )
 
     def spent_on(self, order: Order, left: Kept | None) -> Share:
         """What of an order counts, in minor units, of what is kept of it."""

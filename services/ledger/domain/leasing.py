@@ -9,6 +9,7 @@ done; where it was too little, the batch asks for more and is decided again.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from math import ceil
 from typing import Any
 
@@ -23,15 +24,22 @@ from shared.programs import Versions
 def wanted_by(event: Event[Any], program: LedgerProgram, trigger: str) -> Iterator[tuple[BudgetKey, int]]:
     """The budgets that an event may take from, each with about how much."""
     day = event.time.astimezone(program.zone).date()
+    return wanted_on(day, event.program_id, program, trigger, event.data)
+
+
+def wanted_on(
+    day: date, program_id: str, program: LedgerProgram, trigger: str, data: Any = None
+) -> Iterator[tuple[BudgetKey, int]]:
+    """The same for whatever asks the rules of a trigger on a day of the program's zone."""
     by_asset: dict[str, int] = {}
     for rule in program.rules_for(trigger):
-        most = _most(rule, event.data, program)
+        most = _most(rule, data, program)
         by_asset[rule.asset] = by_asset.get(rule.asset, 0) + most
         if rule.budget is not None:
-            yield _key(event, rule.budget, day), 1 if rule.budget.times else most
+            yield _key(program_id, rule.budget, day), 1 if rule.budget.times else most
     for asset, most in by_asset.items():
         for budget in program.budgets.get(asset, ()):
-            yield _key(event, budget, day), most
+            yield _key(program_id, budget, day), most
 
 
 def wanted_by_goals(event: Event[Any], program: LedgerProgram) -> Iterator[tuple[BudgetKey, int]]:
@@ -39,7 +47,7 @@ def wanted_by_goals(event: Event[Any], program: LedgerProgram) -> Iterator[tuple
     day = event.time.astimezone(program.zone).date()
     for goal in program.goals:
         for budget in program.budgets.get(goal.asset, ()):
-            yield _key(event, budget, day), goal.reward
+            yield _key(event.program_id, budget, day), goal.reward
 
 
 def amount_of(versions: Versions[LedgerProgram], key: BudgetKey) -> int:
@@ -52,8 +60,8 @@ def amount_of(versions: Versions[LedgerProgram], key: BudgetKey) -> int:
     raise AssertionError(f"no version has the budget {name} {bucket}")
 
 
-def _key(event: Event[Any], budget: Budget, day: Any) -> BudgetKey:
-    return event.program_id, budget.name, budget.bucket(day)
+def _key(program_id: str, budget: Budget, day: date) -> BudgetKey:
+    return program_id, budget.name, budget.bucket(day)
 
 
 def _most(rule: Rule, data: Any, program: LedgerProgram) -> int:

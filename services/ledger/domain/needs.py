@@ -25,6 +25,8 @@ from services.ledger.domain.orders import PAID
 from services.ledger.domain.program import LedgerProgram
 from shared.events import (
     CustomerDeleted,
+    CustomerSignedUp,
+    CustomerUpdated,
     Event,
     Grant,
     OrderCancelled,
@@ -36,12 +38,15 @@ from shared.events import (
     ReferralVoided,
     ReviewPublished,
     ReviewRemoved,
+    SegmentEntered,
+    SegmentLeft,
     TierLowered,
     TierRaised,
 )
 from shared.programs import Versions
 
 OF_ORDERS = (OrderPaid, OrderFulfilled, OrderRefunded, OrderCancelled)
+TELLS_OF_PERSON = (CustomerSignedUp, CustomerUpdated, SegmentEntered, SegmentLeft)
 TAKES_BACK = (OrderRefunded, OrderCancelled, ReviewRemoved, ReferralVoided, CustomerDeleted)
 
 
@@ -50,7 +55,8 @@ class Needs:
     """Keys of rows, by kind.
 
     `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
-    their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels.
+    their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels,
+    `persons` what is known of the person (which a program with rules about persons asks of everybody).
     `stated` are orders that an `order.paid` states: one that was heard of before is edited or was refunded already,
     and may give points back. `holds` are named; the open ones of a detailed member, and those of `orders`, come anyway.
     """
@@ -70,6 +76,7 @@ class Needs:
     shelf: ShelfNeeds = field(default_factory=ShelfNeeds)
     striving: dict[tuple[MemberKey, str], set[datetime]] = field(default_factory=dict)
     """Orders of programs with goals, each with the times at which it is stated: all of their periods are needed."""
+    persons: set[MemberKey] = field(default_factory=set)
 
     def member(self, key: MemberKey, until: datetime) -> None:
         """This member, settled up to `until`."""
@@ -155,6 +162,8 @@ def _add_taking_back(needs: Needs, key: MemberKey, data: Any) -> None:
 
 
 def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
+    if isinstance(event.data, TELLS_OF_PERSON):
+        needs.persons.add(key)
     if program.rules_for(trigger_of(event)):
         _add_caps(needs, event, key, program, facts_of(event, program))
         needs.awards.update((key, award_id_of(event, asset)) for asset in program.assets)

@@ -35,6 +35,8 @@ from services.ledger.domain.book import (
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import NOT_FROZEN, Earned, Frozen, earn
 from services.ledger.domain.keeping import kept_of
+from services.ledger.domain.occasions import note_purchase
+from services.ledger.domain.persons import kept_facts, person_facts
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.returns import return_spent
@@ -69,7 +71,9 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     nth = (book.order_counts.get(key, "") or 0) + 1
     book.order_counts.put(key, "", nth)
     facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
+    facts = with_person(facts, program, book, key, event.time)
     book.put_purchase(purchase)
+    note_purchase(book, key, event.time)
     left = kept_of(purchase, order)
     usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, frozen, caps=usages):
@@ -105,6 +109,8 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
     left = kept_of(purchase, order)
     for award in _awards_of(book, key, purchase.order_id):
         facts = facts_of(program, purchase, order, award.breakdown)
+        if award.program_version != purchase.program_version:  # it may ask what the other did not
+            facts = with_person(facts, program, book, key, purchase.paid_at)
         frozen = frozen_of(award.breakdown)
         earned = _of_asset(earn(program, facts, frozen), award.asset)
         target = _target(program, facts, frozen, earned.points, earned.asset, left)
@@ -214,7 +220,16 @@ def facts_of(program: LedgerProgram, purchase: Purchase, order: Order, breakdown
         channel=paid.channel,
         payment_method=paid.payment_method,
         card_partner=paid.card_partner,
+        data=paid if program.looks_at_data else None,
+        **(kept_facts(breakdown) if program.asks_of_persons else {}),
     )
+
+
+def with_person(facts: Facts, program: LedgerProgram, book: Book, key: MemberKey, at: datetime) -> Facts:
+    """The facts with what the rules ask about the person, as it is known now and was at that time."""
+    if not program.asks_of_persons:
+        return facts
+    return replace(facts, **person_facts(program, book.member(key), book.person(key), at))
 
 
 def _facts(
@@ -231,6 +246,7 @@ def _facts(
         channel=paid.channel,
         payment_method=paid.payment_method,
         card_partner=paid.card_partner,
+        data=paid if program.looks_at_data else None,
     )
     return facts, Frozen(Fraction(level.earn_times)) if level else NOT_FROZEN
 

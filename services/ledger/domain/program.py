@@ -6,11 +6,12 @@ once, at the end of an award.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from itertools import chain
 from math import lcm
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,11 +21,15 @@ from services.ledger.domain.catalogue import Offer
 from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
 from services.ledger.domain.goals import Goal
 from services.ledger.domain.spending import Checkout, Spending
+from services.ledger.domain.when import When
 from shared.calendar import Period
 from shared.events import OrderLine
 from shared.money import Rounding
 from shared.orders import ITEMS, Basis
+from shared.programs import Versions
 
+OCCASIONS = ("birthday", "signup_anniversary", "first_purchase_anniversary")
+"""What a rule's `on` may name that no event brings: the calendar does."""
 LARGEST_MULTIPLIER = 10  # the product of all multipliers on a line
 PRODUCTS_REMEMBERED = 20_000  # some megabytes; a larger shop sells most of its orders from so many
 
@@ -274,14 +279,35 @@ class LedgerProgram:
         return tuple(dict.fromkeys([*given, *(goal.asset for goal in self.goals)]))
 
     @cached_property
+    def occasions(self) -> tuple[str, ...]:
+        """The occasions of the calendar that it rewards."""
+        return tuple(trigger for trigger in OCCASIONS if self.rules.get(trigger))
+
+    @cached_property
+    def asks_of_persons(self) -> frozenset[str]:
+        """Which facts about the person its rules ask for, beside the level."""
+        return frozenset().union(*[getattr(condition, "asks", ()) for condition in self._conditions])
+
+    @cached_property
+    def looks_at_data(self) -> bool:
+        """True where a `when` expression asks for more of an event than the other conditions do."""
+        return any(isinstance(condition, When) for condition in self._conditions)
+
+    @property
+    def _conditions(self) -> Iterator[Condition]:
+        of_rules = (each for rules in self.rules.values() for rule in rules for each in rule.conditions)
+        return chain(of_rules, *(goal.conditions for goal in self.goals))
+
+    @cached_property
     def counts_orders(self) -> bool:
         """True where a rule asks for the how many-th order it is."""
-        return any(
-            condition.counts_orders
-            for rules in self.rules.values()
-            for rule in rules
-            for condition in rule.conditions
-        ) or any(condition.counts_orders for goal in self.goals for condition in goal.conditions)
+        return any(condition.counts_orders for condition in self._conditions)
+
+
+def occasions_ever(versions: Versions[LedgerProgram]) -> tuple[str, ...]:
+    """The occasions of the calendar that any of these versions rewards."""
+    ever = {trigger for version in versions.all for trigger in version.rules.occasions}
+    return tuple(trigger for trigger in OCCASIONS if trigger in ever)
 
 
 IMMEDIATE = Wait()

@@ -1,5 +1,5 @@
-"""What falls due by itself: waits that end, lots and rewards that expire, holds that time out. In this order at
-one instant.
+"""What falls due by itself: waits that end, lots and rewards that expire, holds that time out, and the occasions of
+the calendar. In this order at one instant.
 
 Example: at midnight an award becomes available and an older lot expires: first the activation, then the expiry. What
 expires at T cannot be spent at T, since a command at T settles first.
@@ -18,11 +18,12 @@ from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
 from services.ledger.domain.holds import OPEN, TIMED_OUT, release
 from services.ledger.domain.issued import Issued
 from services.ledger.domain.lots import expire
+from services.ledger.domain.occasions import Occasion, celebrate, occasions_of
 from services.ledger.domain.rewards import expire_reward
 from shared.rows import replace
 
-Due = tuple[datetime, int, str, Award | Lot | Issued | Hold]
-ACTIVATES, EXPIRES, TIMES_OUT = 0, 1, 2
+Due = tuple[datetime, int, str, Award | Lot | Issued | Hold | Occasion]
+ACTIVATES, EXPIRES, TIMES_OUT, COMES = 0, 1, 2, 3
 
 
 def settle(book: Book, key: MemberKey, until: datetime) -> None:
@@ -49,6 +50,8 @@ def _do(book: Book, key: MemberKey, due: Due) -> None:
             expire_reward(book, what, at)
         case Hold():
             release(book, key, what.hold_id, cause=what.hold_id, at=at, state=TIMED_OUT)
+        case Occasion():
+            celebrate(book, key, what)
 
 
 def _all_due(book: Book, key: MemberKey) -> Iterator[Due]:
@@ -65,6 +68,8 @@ def _all_due(book: Book, key: MemberKey) -> Iterator[Due]:
     for hold in book.holds.of(key).values():
         if hold.state == OPEN:
             yield hold.held_until, TIMES_OUT, hold.hold_id, hold
+    for occasion in occasions_of(book, key):
+        yield occasion.at, COMES, occasion.trigger, occasion
 
 
 def _look_again_at(book: Book, key: MemberKey, in_memory: datetime | None) -> None:

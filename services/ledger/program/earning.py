@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import re
-from datetime import time, timedelta
+from datetime import timedelta
 from fractions import Fraction
 
 from services.ledger.domain import conditions
-from services.ledger.domain.conditions import Condition, LineIn
+from services.ledger.domain.conditions import Condition
 from services.ledger.domain.program import Effect, Rule
 from services.ledger.program.caps import budget_of, caps_of
+from services.ledger.program.conditions import conditions_of
+from services.ledger.program.expressions import Look
 from services.ledger.program.giving import cashback_currency, giving_of
 from services.ledger.program.reading import Reader
-from services.ledger.words.earning import EarnRule, If
-from services.ledger.words.kinds import Wanted
+from services.ledger.program.triggers import check_trigger
+from services.ledger.words.earning import EarnRule
 from shared.calendar import midnight
 from shared.orders import Basis
 from shared.program_file import Path
-
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def rules_of(reader: Reader) -> dict[str, tuple[Rule, ...]]:
     """The earning rules by trigger, in the order of the file."""
     rules: dict[str, tuple[Rule, ...]] = {}
     names: set[str] = set()
+    looks: dict[str, Look] = {}
     for number, words in enumerate(reader.section.earn):
         path: Path = ("ledger", "earn", number)
         if words.rule in names:
             reader.fault((*path, "rule"), f"another rule is called {words.rule!r}; each needs its name")
         names.add(words.rule)
+        check_trigger(reader, words.on, (*path, "on"))
         if words.for_spending is not None:
             continue  # a goal
-        rule = _rule(reader, words, path)
+        rule = _rule(reader, words, path, looks)
         rules[rule.trigger] = (*rules.get(rule.trigger, ()), rule)
     return rules
 
 
-def _rule(reader: Reader, words: EarnRule, path: Path) -> Rule:
+def _rule(reader: Reader, words: EarnRule, path: Path, looks: dict[str, Look]) -> Rule:
     asset, rate = giving_of(reader, words, path)
     effect, per_minor = _effect(reader, words, rate, path)
-    whole, lines = conditions_of(reader, words.if_, (*path, "if"))
+    whole, lines = conditions_of(reader, words, path, looks)
     return Rule(
         name=words.rule,
         trigger=words.on,
@@ -94,60 +96,3 @@ def _effect(
         if minor:
             per_minor[currency] = rate / minor
     return by_amount, per_minor
-
-
-def conditions_of(reader: Reader, words: If, path: Path) -> tuple[tuple[Condition, ...], tuple[LineIn, ...]]:
-    """The conditions on the whole event, and those on lines."""
-    whole: list[Condition] = []
-    if words.order_at_least is not None:
-        whole.append(conditions.OrderAtLeast(*reader.money(words.order_at_least, (*path, "order_at_least"))))
-    if words.currency is not None:
-        whole.append(conditions.InCurrency(words.currency))
-    for name in ("channel", "payment_method", "card_partner", "network", "level"):
-        if (wanted := getattr(words, name)) is not None:
-            whole.append(conditions.OneOf(name, _set(wanted)))
-    for name in ("verified_purchase", "photo", "video"):
-        if (answer := getattr(words, name)) is not None:
-            whole.append(conditions.Is(name, answer))
-    whole += _when(reader, words, path)
-    return tuple(whole), tuple(_line_conditions(words))
-
-
-def _when(reader: Reader, words: If, path: Path) -> list[Condition]:
-    found: list[Condition] = []
-    if words.text_at_least is not None:
-        found.append(conditions.TextAtLeast(words.text_at_least))
-    if words.first_order:
-        found.append(conditions.NthOrder(1))
-    if words.order_number is not None:
-        found.append(conditions.NthOrder(words.order_number))
-    if words.every_nth_order is not None:
-        found.append(conditions.NthOrder(words.every_nth_order, every=True))
-    if words.weekday is not None:
-        unknown = sorted(_set(words.weekday) - set(WEEKDAYS))
-        if unknown:
-            reader.fault((*path, "weekday"), f"{unknown[0]!r} is no day; write {', '.join(WEEKDAYS)}")
-        found.append(
-            conditions.Weekdays(frozenset(i for i, day in enumerate(WEEKDAYS) if day in _set(words.weekday)))
-        )
-    if words.hours is not None:
-        hours = reader.read(
-            (*path, "hours"), lambda: [time.fromisoformat(x) for x in words.hours.split(" to ")]
-        )
-        if hours:
-            found.append(conditions.Hours(hours[0], hours[1]))
-    return found
-
-
-def _line_conditions(words: If) -> list[LineIn]:
-    found: list[LineIn] = []
-    for name in ("category", "brand", "product", "sku", "collection"):
-        for excluded in (False, True):
-            wanted = getattr(words, f"not_{name}" if excluded else name)
-            if wanted is not None:
-                found.append(conditions.LineIn(name, _set(wanted), excluded))
-    return found
-
-
-def _set(wanted: Wanted) -> frozenset[str]:
-    return frozenset([wanted] if isinstance(wanted, str) else wanted)

@@ -6,7 +6,9 @@ import re
 from fractions import Fraction
 
 from services.ledger.domain.goals import Goal
-from services.ledger.program.earning import basis_of, conditions_of, validity_of
+from services.ledger.domain.when import When
+from services.ledger.program.conditions import conditions_of
+from services.ledger.program.earning import basis_of, validity_of
 from services.ledger.program.giving import giving_of
 from services.ledger.program.reading import Reader
 from services.ledger.words.earning import EarnRule
@@ -48,7 +50,13 @@ def _goal(reader: Reader, words: EarnRule, spending: str, path: Path) -> Goal | 
         reader.fault(path, f"a spend that is reached gives a whole number of {asset}, at least 1")
         return None
     period = None if found["period"] == "lifetime" else Period(found["period"])
-    whole, lines = conditions_of(reader, words.if_, (*path, "if"))
+    whole, lines = conditions_of(reader, words, path, {})
+    if any(isinstance(each, When) and each.reads_value and each.reads_history for each in whole):
+        reader.fault(
+            (*path, "when"),
+            "where something is given `for_spending`, ask about what is kept of the order or about the member and "
+            "the number of the order, not about both",
+        )
     return Goal(
         name=words.rule,
         asset=asset,

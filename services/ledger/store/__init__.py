@@ -39,6 +39,7 @@ from services.ledger.domain.needs import Needs
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import budgets, goals
+from services.ledger.store.persons import load_persons, save_persons
 from services.ledger.store.rewards import load_shelf, save_shelf
 from shared.database import AnyConnection
 from shared.events import OrderPaid
@@ -100,6 +101,7 @@ class Store:
         needs.detailed.update(
             key for key in keys if (due := book.stored_due[key]) is not None and due <= needs.members[key]
         )
+        await load_persons(connection, self._sql, book, keys, needs)
         await self._load_balances(connection, book, keys)
         await self._load_orders(connection, book, needs)
         if needs.striving:
@@ -124,6 +126,7 @@ class Store:
     async def save(self, connection: AnyConnection, book: Book) -> None:
         """Write everything that the batch changed."""
         await self._save_members(connection, book)
+        await save_persons(connection, self._sql, book)
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
         await budgets.save(connection, self._sql, book)

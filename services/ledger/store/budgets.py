@@ -72,11 +72,11 @@ async def save(connection: AnyConnection, sql: Queries, book: Book) -> None:
 
 
 def more_wanted(book: Book) -> dict[BudgetKey, int]:
-    """The budgets that were short while others had something of them: worth asking for all of it."""
+    """The budgets that were short and not leased, or of which others had something: worth asking for all of it."""
     wanted = {}
     for key in book.short:
         portion = book.portions.get(key[0], (key[1], key[2]))
-        if portion is not None and portion.elsewhere:
+        if portion is None or portion.elsewhere:
             wanted[key] = EVERYTHING
     return wanted
 

@@ -1,4 +1,4 @@
-"""How a merchant writes an earning rule, and when it holds."""
+"""How a merchant writes an earning rule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, model_validator
 
 from services.ledger.words.assets import AssetName
-from services.ledger.words.kinds import MoneyText, Number, Wanted, Whole
+from services.ledger.words.conditions import If
+from services.ledger.words.kinds import MoneyText, Number
 from shared.program_file import Section
 
 GIVES = ("points", "gives", "credit", "cashback", "times")
@@ -19,37 +20,6 @@ NOT_OF_GOALS = ("per", "whole_units", "bonus", "at_most", "budget", "beyond", "p
 OneOrMore = str | Annotated[list[str], Field(min_length=1, max_length=20)]
 Given = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,6})? [a-z][a-z_]{0,30}(:[A-Z]{3})?$")]
 Percent = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,4})? ?%$")]
-
-
-class If(Section):
-    """When a rule holds; every condition that stands here must."""
-
-    order_at_least: MoneyText | None = None
-    currency: str | None = None
-    category: Wanted | None = None
-    not_category: Wanted | None = None
-    brand: Wanted | None = None
-    not_brand: Wanted | None = None
-    product: Wanted | None = None
-    not_product: Wanted | None = None
-    sku: Wanted | None = None
-    not_sku: Wanted | None = None
-    collection: Wanted | None = None
-    not_collection: Wanted | None = None
-    channel: Wanted | None = None
-    payment_method: Wanted | None = None
-    card_partner: Wanted | None = None
-    network: Wanted | None = None
-    level: Wanted | None = None
-    first_order: bool | None = None
-    order_number: Annotated[int, Field(ge=1)] | None = None
-    every_nth_order: Annotated[int, Field(ge=2)] | None = None
-    weekday: Wanted | None = None
-    hours: Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d to \d\d:\d\d$")] | None = None
-    verified_purchase: bool | None = None
-    text_at_least: Whole | None = None
-    photo: bool | None = None
-    video: bool | None = None
 
 
 class EarnRule(Section):
@@ -90,6 +60,11 @@ class EarnRule(Section):
     tax: bool = True
     shipping: bool = False
     if_: If = Field(default=If(), validation_alias=AliasChoices("if", "if_"), serialization_alias="if")
+    when: str | None = Field(
+        default=None,
+        description="Beyond `if`: a yes or no in CEL, the Common Expression Language; see docs/program/when.md.",
+        examples=['order.items >= 6000 && lines.exists(line, "tea" in line.categories)'],
+    )
     limit: OneOrMore | None = Field(
         default=None,
         description="How often one member gets it.",
