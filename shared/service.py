@@ -25,6 +25,7 @@ from shared.http.health import Health, database_answers
 from shared.http.program import program_router
 from shared.jobs import Job
 from shared.metrics import Metrics
+from shared.program_documents import Fault, no_warnings
 from shared.queries import Queries, load_queries
 from shared.settings import ServiceSettings
 from shared.tokens import verifier_from
@@ -81,6 +82,8 @@ class Service:
     """Reads this service's part of a program's document; raises for one that cannot work."""
     program_schema: Callable[[], dict[str, Any]]
     """The JSON Schema of that part, for editors."""
+    program_warnings: Callable[[Mapping[str, Any]], Sequence[Fault]] = no_warnings
+    """What of a document that it accepts somebody should think about again, each with its place."""
     public_routers: Sequence[APIRouter] = ()
     """Addresses that members' browsers open, without a token."""
     commands: Sequence[Callable[..., None]] = ()
@@ -172,7 +175,7 @@ def app_of(service: Service, settings: ServiceSettings, ports: Ports, doors: Doo
         description=(service.package.__doc__ or "").strip(),
         service=service.name,
         version=service.version,
-        routers=(*service.routers, program_router(service.name)),
+        routers=(*service.routers, program_router(service.name, service.program_warnings)),
         public_routers=service.public_routers,
         metrics=ports.metrics,
         verifier=verifier,

@@ -74,5 +74,6 @@ SERVICE = Service(
     verify=verify.differences,
     parse_program=program.parse,
     program_schema=program.schema,
+    program_warnings=program.warnings_of,
     commands=(simulate,),
 )

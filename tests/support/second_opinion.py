@@ -2,7 +2,8 @@
 
 It reads the same program file and the same events as the ledger, as plain dicts, and answers with numbers alone: what
 an order was awarded and how that splits, what it holds after each refund, what a member has altogether. It has no
-pending time, no lots and no expiry, since none of them changes what an order holds.
+pending time, no lots and no expiry, since none of them changes what an order holds. It counts points alone, and knows
+the caps of one member only: no other assets, no budgets, no goals.
 
 What a newcomer would get wrong: this is no place for reuse or speed. It shares nothing with the ledger, not even the
 splitting of money, and is written from the rules alone. Where the two disagree, the rules decide who is right, so never
@@ -225,6 +226,8 @@ def _kept(statement: Facts, refunds: Iterable[Mapping[str, Any]]) -> Kept:
     """Of each line, and of the parcel, the share that the customer keeps: a function of the set of refunds."""
     lines, currency = statement["lines"], statement["currency"]
     refunds = list(refunds)
+    if not refunds:
+        return dict.fromkeys([*(line["id"] for line in lines), PARCEL], ONE)
     # An order for which no money was paid is reckoned by what paid it otherwise.
     in_money = any(line["money"] for line in lines)
     worth = {line["id"]: Fraction(line["money"] if in_money else line["cost"]) for line in lines}
@@ -451,7 +454,7 @@ def _in_time(ledger: Facts, rule: Facts, moment: datetime) -> bool:
     if "hours" in asked:
         start, end = asked["hours"].split(" to ")
         now = f"{local:%H:%M}"
-        return bool(start <= now < end if start <= end else now >= start or now < end)
+        return bool(start <= now < end if start < end else now >= start or now < end)
     return True
 
 

@@ -185,6 +185,11 @@ class LedgerProgram:
         """The goal of this name, None where this version has none."""
         return next((goal for goal in self.goals if goal.name == name), None)
 
+    def asset_of(self, name: str) -> str | None:
+        """What the rule of this name gives; None where there is none."""
+        rules = (rule for rules in self.rules.values() for rule in rules)
+        return next((rule.asset for rule in rules if rule.name == name), None)
+
     def rules_for(self, trigger: str) -> tuple[Rule, ...]:
         """The rules of this trigger, in the order of the file."""
         return self.rules.get(trigger, ())
