@@ -44,3 +44,15 @@ async def test_a_later_order_keeps_the_points_of_earlier_ones_alive(ledger: Runn
     await passes(ledger, at("2028-03-02"))
     kinds = await ledger.ports.pool.fetch("SELECT kind FROM ledger.transfer ORDER BY version")
     assert [row["kind"] for row in kinds] == ["award", "award", "expiry", "expiry"]
+
+
+async def test_what_will_expire_is_announced_once_for_each_step(ledger: Running) -> None:
+    await ledger.applies(a_document(PER_EURO, points={"expire": "12 months", "rounded_to": "month"}))
+    await ledger.receives(
+        an_order_paid("50.00", order_id="a", at=NOON), an_order_paid("30.00", order_id="b", at=NOON)
+    )
+    for moment in (at("2027-05-02"), at("2027-05-03"), at("2027-05-25"), at("2027-05-31"), at("2027-06-01")):
+        await passes(ledger, moment)
+    told = [event for event in await ledger.told() if event.type == "points.expiring.v1"]
+    assert [(event.data.points, event.data.days_left) for event in told] == [(80, 30), (80, 7), (80, 1)]
+    assert len({event.id for event in told}) == 3

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ledger.domain.expiry import expiry_of
@@ -53,6 +53,7 @@ def test_points_live_to_the_end_of_the_next_such_day_that_leaves_time(
     assert expiry_of(policy, at(opened)) == midnight(last_day + timedelta(days=1), PARIS)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3_000_000_000), st.integers(1, 12), st.integers(1, 28), st.integers(0, 999))
 def test_no_points_live_shorter_than_the_program_says_nor_a_year_longer(
     seconds: int, month: int, day: int, least: int
@@ -147,6 +148,7 @@ def test_a_late_order_moves_nothing_to_an_earlier_moment_and_revives_nothing() -
     assert desk.balance() == (0, 10, 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 900), min_size=1, max_size=8))
 def test_activity_in_any_order_never_moves_an_expiry_earlier_and_each_lot_expires_once(
     days: list[int],

@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.ledger.domain.book import Book, Lot, MemberKey
+from services.ledger.domain.expiring import first_look, without_past
 from services.ledger.domain.expiry import expiry_of
 from shared.rows import replace
 
@@ -39,4 +40,7 @@ def was_active(book: Book, key: MemberKey, at: datetime) -> None:
 
 def _extend(book: Book, lot: Lot, until: datetime | None, at: datetime) -> None:
     if lot.expires_at is not None and until is not None and at < lot.expires_at < until:
-        book.put_lot(replace(lot, expires_at=until))
+        longer = without_past(book, replace(lot, expires_at=until), at)
+        book.put_lot(longer)
+        if longer.remaining:
+            book.schedule((lot.program_id, lot.member_id), first_look(book, longer))

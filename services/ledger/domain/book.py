@@ -162,6 +162,8 @@ class Lot(Row, frozen=True, gc=False):
     amount: int
     remaining: int
     expired: int = 0
+    told_at: datetime | None = None
+    """Up to when nothing is left to be told of its expiry."""
 
 
 class Draw(Row, frozen=True, gc=False):
@@ -237,6 +239,8 @@ class Book:
     short: set[BudgetKey] = field(default_factory=set)
     """Budgets of which an event wanted more than the batch had."""
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    announced_days: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    """How many days before points expire their members are told, by program and asset."""
     _counting: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from services.ledger.domain.book import AVAILABLE, EXPIRED, Book, Draw, Lot, MemberKey, Transfer
+from services.ledger.domain.expiring import first_look, without_past
 from services.ledger.errors import InsufficientPoints
 from shared.events import PointsExpired
 from shared.rows import replace
@@ -74,7 +75,8 @@ def give_back(book: Book, key: MemberKey, asset: str, draws: Iterable[Draw], at:
     for each in draws:
         lot = _lot(book, key, asset, each.lot_no)
         touched.append(each.lot_no)
-        book.put_lot(replace(lot, remaining=lot.remaining + each.points))
+        back = replace(lot, remaining=lot.remaining + each.points)
+        book.put_lot(back if lot.remaining else without_past(book, back, at))
     lots = open_lots(book, key, asset)
     owed = sum(lot.remaining for lot in lots) - max(0, book.balance(key, asset).available)
     remove(book, key, asset, take(owed, sorted(lots, key=spending_order))[0])
@@ -83,7 +85,7 @@ def give_back(book: Book, key: MemberKey, asset: str, draws: Iterable[Draw], at:
         if lot.remaining and lot.expires_at is not None and lot.expires_at <= at:
             expire(book, lot, at)
         elif lot.remaining:
-            book.schedule(key, lot.expires_at)
+            book.schedule(key, first_look(book, lot))
 
 
 def open_lot(book: Book, transfer: Transfer, expires_at: datetime | None) -> Lot | None:
@@ -104,7 +106,8 @@ def open_lot(book: Book, transfer: Transfer, expires_at: datetime | None) -> Lot
         amount,
     )
     book.put_lot(lot)
-    book.schedule(key, expires_at)
+    if expires_at is not None:
+        book.schedule(key, first_look(book, lot))
     return lot
 
 

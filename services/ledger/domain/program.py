@@ -78,6 +78,8 @@ class PointsPolicy:
     """Month and day of the calendar on which points expire; None where they live for months, or for ever."""
     least_days: int = 90
     """How long points live at least that expire on a day of the calendar."""
+    announce: tuple[int, ...] = (30, 7, 1)
+    """How many days before they expire the member is told."""
 
 
 @dataclass(frozen=True)  # no slots: what is derived from it is kept

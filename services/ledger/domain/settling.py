@@ -1,5 +1,5 @@
 """What falls due by itself: waits that end, lots and rewards that expire, holds that time out, and the occasions of
-the calendar. In this order at one instant.
+the calendar, and news of what will expire. In this order at one instant.
 
 Example: at midnight an award becomes available and an older lot expires: first the activation, then the expiry. What
 expires at T cannot be spent at T, since a command at T settles first.
@@ -15,6 +15,7 @@ from datetime import datetime
 
 from services.ledger.domain.awards import activate, cancel
 from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
+from services.ledger.domain.expiring import Expiring, expiring_of, tell_of
 from services.ledger.domain.holds import OPEN, TIMED_OUT, release
 from services.ledger.domain.issued import Issued
 from services.ledger.domain.lots import expire
@@ -22,10 +23,10 @@ from services.ledger.domain.occasions import Occasion, celebrate, occasions_of
 from services.ledger.domain.rewards import expire_reward
 from shared.rows import replace
 
-Ripe = Award | Lot | Issued | Hold | Occasion
+Ripe = Award | Lot | Issued | Hold | Occasion | Expiring
 """What falls due by itself."""
 Due = tuple[datetime, int, str, Ripe]
-ACTIVATES, EXPIRES, TIMES_OUT, COMES = 0, 1, 2, 3
+ACTIVATES, EXPIRES, TIMES_OUT, COMES, TELLS = 0, 1, 2, 3, 4
 
 
 def settle(book: Book, key: MemberKey, until: datetime) -> None:
@@ -54,6 +55,8 @@ def _do(book: Book, key: MemberKey, due: Due) -> None:
             release(book, key, what.hold_id, cause=what.hold_id, at=at, state=TIMED_OUT)
         case Occasion():
             celebrate(book, key, what)
+        case Expiring():
+            tell_of(book, key, what)
 
 
 def _all_due(book: Book, key: MemberKey, until: datetime) -> tuple[list[Due], datetime | None]:
@@ -84,6 +87,8 @@ def _moments(book: Book, key: MemberKey) -> Iterator[tuple[datetime, Ripe]]:
             yield hold.held_until, hold
     for occasion in occasions_of(book, key):
         yield occasion.at, occasion
+    for expiring in expiring_of(book, key):
+        yield expiring.at, expiring
 
 
 def _turn(what: Ripe) -> tuple[int, str]:
@@ -99,6 +104,8 @@ def _turn(what: Ripe) -> tuple[int, str]:
             return TIMES_OUT, what.hold_id
         case Occasion():
             return COMES, what.trigger
+        case Expiring():
+            return TELLS, f"{what.asset}:{what.expires_at.isoformat()}:{what.days:04}"
 
 
 def _look_again_at(book: Book, key: MemberKey, in_memory: datetime | None) -> None:

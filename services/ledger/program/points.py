@@ -30,6 +30,7 @@ def policy_of(reader: Reader, words: Points, path: Path, said: Points | None = N
         by_activity=bool(parts.get("idle")),
         expire_on=_day_of(reader, parts, (*path, "expire")),
         least_days=int(words.least.partition(" ")[0]),
+        announce=tuple(sorted({int(each.partition(" ")[0]) for each in words.announce}, reverse=True)),
     )
 
 
@@ -47,6 +48,9 @@ def _day_of(reader: Reader, parts: dict[str, str | None], path: Path) -> tuple[i
 
 def _check(reader: Reader, words: Points, path: Path, said: Points) -> None:
     """Words that would change nothing are a mistake."""
+    for number, each in enumerate(words.announce):
+        if not int(each.partition(" ")[0]):
+            reader.fault((*path, "announce", number), "tell members at least `1 day` before")
     on_a_day = words.expire.startswith("every ")
     if "least" in said.model_fields_set and not on_a_day:
         reader.fault(

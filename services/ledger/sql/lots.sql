@@ -1,16 +1,17 @@
 -- name: load_lots
 SELECT l.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, asset, lot_no, award_id, order_id, opened_at, expires_at, amount, remaining, expired
+    SELECT program_id, member_id, asset, lot_no, award_id, order_id, opened_at, expires_at, amount, remaining, expired,
+           told_at
     FROM ledger.lot
     WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS l
 
 -- name: update_lots
-UPDATE ledger.lot AS l SET remaining = k.remaining, expired = k.expired, expires_at = k.expires_at
+UPDATE ledger.lot AS l SET remaining = k.remaining, expired = k.expired, expires_at = k.expires_at, told_at = k.told_at
 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-            $7::timestamptz[])
-    AS k (program_id, member_id, asset, lot_no, remaining, expired, expires_at)
+            $7::timestamptz[], $8::timestamptz[])
+    AS k (program_id, member_id, asset, lot_no, remaining, expired, expires_at, told_at)
 WHERE l.program_id = k.program_id AND l.member_id = k.member_id AND l.asset = k.asset AND l.lot_no = k.lot_no
 
 -- name: open_lots

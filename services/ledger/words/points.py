@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from services.ledger.domain.program import Negative
 from services.ledger.words.kinds import EXPIRY
+from services.ledger.words.persons import Days
 from shared.money import Rounding
 from shared.program_file import Section
 
@@ -25,5 +26,9 @@ class Points(Section):
         description="How long they live at least that expire on a day of the calendar.",
     )
     rounded_to: Annotated[str, StringConstraints(pattern=r"^(day|month|quarter|year)$")] = "day"
+    announce: Annotated[list[Days], Field(max_length=10)] = Field(
+        default=["30 days", "7 days", "1 day"],
+        description="How long before they expire the member is told (points.expiring); `[]` for not at all.",
+    )
     negative: Negative = Negative.ALLOW
     rounding: Rounding = Rounding.DOWN
