@@ -41,6 +41,7 @@ from shared.outbox import Message
 from shared.relay import Relay, publish
 from shared.running import calm_garbage_collector
 from shared.service import Doors, Ports, open_ports, processor_of
+from shared.settings import ServiceSettings
 from shared.worker import positions
 from shared.worker.consumer import Worker, WorkerOptions
 from shared.worker.records import Partition, Record, time_of
@@ -208,14 +209,18 @@ def batches(records: Sequence[Record]) -> list[list[Record]]:
     return [list(records[begin : begin + BATCH]) for begin in range(0, len(records), BATCH)]
 
 
+def _settings(stack: EmbeddedStack, database_url: str) -> ServiceSettings:
+    return SERVICE.settings.read(
+        database_url=database_url, kafka_bootstrap=stack.kafka_bootstrap, hash_key="only-for-a-bench"
+    )
+
+
 @asynccontextmanager
 async def fresh(bench: Bench, name: str) -> AsyncIterator[tuple[Ports, Doors]]:
     """A copy of the template, opened as the ledger; dropped afterwards."""
     database = f"bench_{name}"
     await _admin(bench.stack, f"CREATE DATABASE {database} TEMPLATE {bench.template}")
-    settings = SERVICE.settings.read(
-        database_url=_named(bench.stack.database_url, database), kafka_bootstrap=bench.stack.kafka_bootstrap
-    )
+    settings = _settings(bench.stack, _named(bench.stack.database_url, database))
     ports = await open_ports(SERVICE, settings)
     try:
         yield ports, SERVICE.build(ports)
@@ -230,9 +235,7 @@ async def prepare(stack: EmbeddedStack, count: int) -> tuple[Bench, float]:
     await _admin(stack, "CREATE DATABASE bench_template")
     url = _named(stack.database_url, "bench_template")
     await migrate(url, SERVICE.package.__name__, schema=SERVICE.name)
-    ports = await open_ports(
-        SERVICE, SERVICE.settings.read(database_url=url, kafka_bootstrap=stack.kafka_bootstrap)
-    )
+    ports = await open_ports(SERVICE, _settings(stack, url))
     doors = SERVICE.build(ports)
     async with ports.pool.acquire() as connection, connection.transaction():
         await doors.state["programs"].apply(connection, "bench", TWENTY_RULES, now=datetime.now(UTC))
