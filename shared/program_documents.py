@@ -31,6 +31,14 @@ MAX_DEPTH = 32  # a merchant's deepest condition has ten levels; 50,000 would cr
 PROGRAM_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 Parse = Callable[[Mapping[str, Any]], Any]
+Fault = tuple[Path, str]
+"""A place of a document, and what is to say about it."""
+Lint = Callable[[Mapping[str, Any]], Sequence[Fault]]
+
+
+def no_warnings(document: Mapping[str, Any]) -> Sequence[Fault]:  # noqa: ARG001 - another service has some
+    """A service that accepts a document and has nothing to say about it."""
+    return ()
 
 
 def read_yaml(text: str) -> ProgramFile:
@@ -95,6 +103,15 @@ def check_program(file: ProgramFile, parse: Parse) -> str:
     except ServiceError as error:
         raise located(error, file) from None
     return program_id
+
+
+def warnings_in(file: ProgramFile, lint: Lint) -> list[dict[str, Any]]:
+    """What a service would have somebody think about again: path, message, and the line where there is one."""
+    found = []
+    for path, message in lint(file.document):
+        line = file.line_of(path)
+        found.append({"path": pointer(path), **({"line": line} if line else {}), "message": message})
+    return found
 
 
 def located(error: ServiceError, file: ProgramFile) -> ServiceError:

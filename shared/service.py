@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random, SystemRandom
 from types import ModuleType
 from typing import Any
@@ -21,10 +22,12 @@ from shared.database import Pool, Timeouts, connect_pool
 from shared.events import topic_of
 from shared.http.app import create_app
 from shared.http.client import http_client
+from shared.http.gathering import Decide, Gathering
 from shared.http.health import Health, database_answers
 from shared.http.program import program_router
 from shared.jobs import Job
 from shared.metrics import Metrics
+from shared.program_documents import Fault, no_warnings
 from shared.queries import Queries, load_queries
 from shared.settings import ServiceSettings
 from shared.tokens import verifier_from
@@ -54,6 +57,8 @@ class Doors:
 
     handle: HandleBatch
     jobs: Sequence[Job] = ()
+    decide: Decide | None = None
+    """Decides the commands that come over HTTP at the same moment, together."""
     state: dict[str, Any] = field(default_factory=dict)
     """Put on `app.state`, where the endpoints find it."""
     background: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]] = ()
@@ -81,6 +86,8 @@ class Service:
     """Reads this service's part of a program's document; raises for one that cannot work."""
     program_schema: Callable[[], dict[str, Any]]
     """The JSON Schema of that part, for editors."""
+    program_warnings: Callable[[Mapping[str, Any]], Sequence[Fault]] = no_warnings
+    """What of a document that it accepts somebody should think about again, each with its place."""
     public_routers: Sequence[APIRouter] = ()
     """Addresses that members' browsers open, without a token."""
     commands: Sequence[Callable[..., None]] = ()
@@ -172,7 +179,7 @@ def app_of(service: Service, settings: ServiceSettings, ports: Ports, doors: Doo
         description=(service.package.__doc__ or "").strip(),
         service=service.name,
         version=service.version,
-        routers=(*service.routers, program_router(service.name)),
+        routers=(*service.routers, program_router(service.name, service.program_warnings)),
         public_routers=service.public_routers,
         metrics=ports.metrics,
         verifier=verifier,
@@ -183,6 +190,9 @@ def app_of(service: Service, settings: ServiceSettings, ports: Ports, doors: Doo
     app.state.pool = ports.pool
     app.state.acquire_seconds = settings.database_acquire_timeout_seconds
     app.state.wake_relay = ports.wake_relay
+    if doors.decide is not None:
+        acquire = partial(ports.pool.acquire, timeout=settings.database_acquire_timeout_seconds)
+        app.state.gathering = Gathering(acquire, ports.machinery, doors.decide, ports.clock, ports.wake_relay)
     for name, value in doors.state.items():
         setattr(app.state, name, value)
     return app

@@ -69,13 +69,17 @@ def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
     @wraps(handler)
     def settled(event: Event[Any], book: Book) -> None:
         book.versions_of(event.program_id)
-        if event.member_id is None:
+        member_id = event.member_id
+        if member_id is None:
             _follow_guest(event, book, handler)
             return
-        key = (event.program_id, event.member_id)
-        if book.member(key).erased_at is None:
+        key = (event.program_id, member_id)
+        member = book.member(key)
+        if member.erased_at is not None:
+            return
+        if member.next_due is not None and member.next_due <= event.time:
             settle(book, key, event.time)
-            handler(event, book, key)
+        handler(event, book, key)
 
     return settled
 

@@ -22,7 +22,7 @@ from services.ledger.schemas.points import AwardOut, CapAnswer, Decision, GoalAn
 from services.ledger.store import Store
 from shared.database import AnyConnection
 from shared.money import to_decimal_string
-from shared.orders import Share, order_of
+from shared.orders import Share, exact, order_of
 from shared.programs import Programs, Versions
 from shared.queries import Queries
 
@@ -78,6 +78,18 @@ class Reading:
             await self._require_member(connection, key)
         return [dict(row) for row in rows]
 
+    async def budgets(
+        self, connection: AnyConnection, program_id: str, after: tuple[str, str], limit: int
+    ) -> list[Mapping[str, Any]]:
+        """What is given of the budgets behind `after`, by name and bucket.
+
+        Raises:
+            UnknownProgram: nobody applied it.
+        """
+        newest = (await self._programs.one(connection, program_id)).newest.rules
+        rows = await connection.fetch(self._sql.budgets_of, program_id, *after, limit)
+        return [_budget_row(row, newest) for row in rows]
+
     async def decision(self, connection: AnyConnection, key: MemberKey, event_id: str) -> Decision:
         """What an event earned, and what every rule said.
 
@@ -118,6 +130,15 @@ class Reading:
     async def _require_member(self, connection: AnyConnection, key: MemberKey) -> None:
         if not await connection.fetchval(self._sql.member_exists, *key):
             raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
+
+
+def _budget_row(row: Any, newest: LedgerProgram) -> Mapping[str, Any]:
+    kind, _, name = row["budget"].partition(":")
+    counts, _, period = row["bucket"].partition(":")
+    asset = name if kind == "asset" else newest.asset_of(name)
+    used, left = (_decimal(Fraction(sum(exact(part) for part in row[column]))) for column in ("used", "rest"))
+    named = {"rule": None if kind == "asset" else name, "asset": asset, "counts": counts, "period": period}
+    return {**row, **named, "used": used, "left": left}
 
 
 def _explained(award: Award, purchase: Purchase | None, versions: Versions[LedgerProgram]) -> AwardOut:

@@ -18,7 +18,7 @@ from shared.cli.session import NotAvailable, database_of, service_of, settings_o
 from shared.cli.speech import cell, command, console, moment, say, say_json, table, visible, warn
 from shared.clock import system_clock
 from shared.program_changes import Change, changes_between
-from shared.program_documents import check_program, read_yaml
+from shared.program_documents import check_program, read_yaml, warnings_in
 from shared.program_file import InvalidProgram, ProgramFile
 from shared.programs import BEGINNING_OF_TIME, Programs, Version, unknown
 from shared.service import Service
@@ -65,14 +65,17 @@ async def show(
 def check(context: typer.Context, file: File, as_json: Json = False) -> None:
     """Check a program file. Needs no server and no settings.
 
-    Each fault is printed as FILE:LINE: PLACE: what is wrong and what would be right; the status is 1 then.
+    Each fault is printed as FILE:LINE: PLACE: what is wrong and what would be right; the status is 1 then. A warning
+    names what works and should be thought about again; the status is 0 with it.
     """
     service = service_of(context)
-    _, program_id = read_checked(service, file, as_json=as_json)
+    read, program_id = read_checked(service, file, as_json=as_json)
+    warnings = warnings_in(read, service.program_warnings)
     if as_json:
-        say_json({"program": program_id, "errors": []})
-    else:
-        say(f"{file}: the program {program_id} is fine for {service.name}")
+        say_json({"program": program_id, "errors": [], "warnings": warnings})
+        return
+    _tell(file, warnings, "warning: ")
+    say(f"{file}: the program {program_id} is fine for {service.name}")
 
 
 @command
@@ -97,10 +100,12 @@ async def apply(
     read, program_id = read_checked(service, file, as_json=as_json)
     before, version = await _apply(service, read, program_id, expect, dry_run=dry_run)
     changes = changes_between(before.document if before else {}, read.document)
+    warnings = warnings_in(read, service.program_warnings)
     if as_json:
         head = {"program": program_id, "version": version.number, "dry_run": dry_run}
-        say_json({**head, "changes": [_change(change) for change in changes]})
+        say_json({**head, "changes": [_change(change) for change in changes], "warnings": warnings})
         return
+    _tell(file, warnings, "warning: ")
     for change in changes:
         say(visible(_sentence(change)))
     if before is not None and before.number == version.number:
@@ -199,11 +204,16 @@ def _refuse(file: Path, error: InvalidProgram, *, as_json: bool) -> NoReturn:
     faults: Any = error.extra.get("errors") or [{"path": "", "message": error.message}]
     if as_json:
         say_json({"errors": faults})
-    for fault in () if as_json else faults:
+    else:
+        _tell(file, faults)
+    raise typer.Exit(1)
+
+
+def _tell(file: Path, faults: Any, kind: str = "") -> None:
+    for fault in faults:
         place = f"{file}:{fault['line']}" if "line" in fault else str(file)
         path = f"{fault['path']}: " if fault["path"] else ""
-        warn(visible(f"{place}: {path}{fault['message']}"))
-    raise typer.Exit(1)
+        warn(visible(f"{place}: {kind}{path}{fault['message']}"))
 
 
 def _tell_programs(rows: list[Any], *, as_json: bool) -> None:

@@ -32,7 +32,15 @@ from shared.http.paging import DEFAULT_LIMIT, Cursors, CursorText, Limit, Page
 from shared.http.problems import MEDIA_TYPE, BodyUnreadable, UnsupportedMediaType
 from shared.http.transaction import Reading
 from shared.program_changes import changes_between
-from shared.program_documents import located, program_id_of, read_json, read_yaml
+from shared.program_documents import (
+    Lint,
+    located,
+    no_warnings,
+    program_id_of,
+    read_json,
+    read_yaml,
+    warnings_in,
+)
 from shared.program_file import ProgramFile, invalid, with_lines
 from shared.programs import BEGINNING_OF_TIME, ProgramChanged, Programs, UnknownProgram, Version
 from shared.tokens import Caller
@@ -97,6 +105,16 @@ class ChangeOut(BaseModel):
     after: Any = Field(default=None, examples=["2"])
 
 
+class WarningOut(BaseModel):
+    """A place that works and should be thought about again."""
+
+    path: str = Field(examples=["ledger.spend.rewards[0].costs"])
+    line: int | None = Field(default=None, examples=[12], description="The line of the YAML text, from 1.")
+    message: str = Field(
+        examples=["27 points for 5 %: nobody works that out in the head (…); take 25 points or 50 points"]
+    )
+
+
 class AppliedOut(BaseModel):
     """What is in force now, or would be after a dry run."""
 
@@ -106,10 +124,15 @@ class AppliedOut(BaseModel):
     applied_at: datetime
     dry_run: bool
     changes: list[ChangeOut] = Field(description="Empty = this document was in force already.")
+    warnings: list[WarningOut] = Field(
+        default_factory=list, description="What works and should be thought about again."
+    )
 
 
-def program_router(name: str) -> APIRouter:
+def program_router(name: str, lint: Lint = no_warnings) -> APIRouter:
     """The endpoints of the program in the service `name`, which keeps its `Programs` at `app.state.programs`.
+
+    `lint` says what somebody should think about again in a document that the service accepts.
 
     Scopes: `program:read`, `program:write`. The token says which program; a document of another one is refused.
     """
@@ -192,6 +215,7 @@ def program_router(name: str) -> APIRouter:
                 ChangeOut(kind=each.kind, path=each.path, before=each.before, after=each.after)
                 for each in changes
             ],
+            warnings=[WarningOut(**each) for each in warnings_in(file, lint)],
         )
 
     for route in router.routes:

@@ -589,6 +589,16 @@ async def test_a_file_is_checked_without_any_server(program_file: Path) -> None:
     assert faults["errors"][0]["line"] == line
 
 
+async def test_a_warning_stands_beside_the_answer_and_refuses_nothing(program_file: Path) -> None:
+    line = change_file(program_file, "at_checkout:\n      points: 100", "at_checkout:\n      points: 27")
+    result = await nowhere().types("program", "check", str(program_file))
+    place = f"{program_file}:{line}: warning: ledger.spend.at_checkout: 27 points for "
+    assert result.stderr.startswith(place)
+    assert "is fine for ledger" in result.stdout
+    said = await nowhere().reads("program", "check", str(program_file))
+    assert [each["line"] for each in said["warnings"]] == [line]
+
+
 async def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "program.yaml"
     file.write_bytes(b"\xff\xfe")

@@ -150,6 +150,29 @@ async def test_a_decision_tells_what_the_budget_left(workers: list[Running]) -> 
     assert award["caps"] == [cap]
 
 
+async def test_people_see_how_much_of_each_budget_is_given(workers: list[Running]) -> None:
+    worker = workers[0]
+    base = PER_EURO | {"budget": "100 points per month"}
+    caps = [{"budget": "5 stamps"}]
+    await worker.applies(a_document(base, a_rule("stamp", gives="1 stamp", budget="9 times"), caps=caps))
+    await worker.receives(
+        an_order_paid("10.25"), an_order_paid("7.00"), an_order_paid("0.50", at=NOON + timedelta(days=40))
+    )
+    async with worker.client() as client:
+        first = (await client.get("/v1/budgets?limit=2")).json()
+        rest = (await client.get(f"/v1/budgets?limit=2&cursor={first['next']}")).json()
+    async with worker.client(member=MEMBER) as client:
+        assert (await client.get("/v1/budgets")).status_code == 403
+    found = [tuple(row.values()) for row in first["items"] + rest["items"]]
+    assert found == [
+        (None, "stamps", "points", "ever", 5, "3", "2"),
+        ("base", "points", "points", "month:2026-05-01", 100, "17.25", "82.75"),
+        ("base", "points", "points", "month:2026-06-01", 100, "0.5", "99.5"),
+        ("stamp", "stamps", "times", "ever", 9, "3", "6"),
+    ]
+    assert rest["next"] is None
+
+
 async def test_a_program_without_budgets_has_no_slots(workers: list[Running]) -> None:
     await workers[0].applies(a_document(PER_EURO, caps=[{"at_most": "50 points per day"}]))
     await workers[0].receives(an_order_paid("80.00"))

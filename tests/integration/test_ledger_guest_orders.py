@@ -46,7 +46,7 @@ def refund_of_the_cup(order_id: str = "A") -> Event[Any]:
 
 async def balances(ledger: Running) -> dict[str, int]:
     rows = await ledger.ports.pool.fetch("SELECT member_id, available FROM ledger.balance")
-    return dict(rows)
+    return {row["member_id"]: row["available"] for row in rows}
 
 
 async def all_text(ledger: Running) -> str:

@@ -102,6 +102,14 @@ async def test_the_same_program_again_adds_no_version_whatever_its_form(merchant
     assert (again.status_code, again.json()["version"], again.json()["changes"]) == (200, 1, [])
 
 
+async def test_what_works_and_should_be_thought_about_again_is_told(merchant: AsyncClient) -> None:
+    riddle = tea_and_cups(spend={"at_checkout": {"points": "27", "are_worth": "5.00 EUR"}})
+    warnings = (await put(merchant, riddle)).json()["warnings"]
+    assert [(each["path"], each["line"]) for each in warnings] == [("ledger.spend.at_checkout", 38)]
+    assert warnings[0]["message"].startswith("27 points for 5.00 EUR: nobody works that out in the head")
+    assert (await put(merchant, tea_and_cups(), match='"1"')).json()["warnings"] == []
+
+
 async def test_what_nobody_has_seen_is_not_replaced(merchant: AsyncClient) -> None:
     await put(merchant, tea_and_cups())
     other = {**tea_and_cups(), "name": "Other"}

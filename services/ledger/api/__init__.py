@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from services.ledger.api import checkout, coupons, points, rewards
+from services.ledger.api import budgets, checkout, coupons, points, rewards
 
-routers = (points.router, checkout.router, rewards.router, coupons.router)
+routers = (points.router, checkout.router, rewards.router, coupons.router, budgets.router)

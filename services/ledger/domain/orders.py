@@ -79,20 +79,21 @@ def award_purchase(book: Book, key: MemberKey, purchase: Purchase, *, cause: str
     assert paid is not None and paid_at is not None and number is not None  # noqa: PT018 - all or none
     program = book.versions_of(key[0]).numbered(number).rules
     order = order_of(paid, program.currency, purchase.removed_lines)
-    nth = (book.order_counts.get(key, "") or 0) + 1
-    book.order_counts.put(key, "", nth)
+    nth = book.nth_order(key)
     facts, frozen = _facts(program, paid, order, paid_at, book.member(key), nth)
     facts = with_person(facts, program, book, key, paid_at)
     book.put_purchase(purchase)
     note_purchase(book, key, paid_at)
-    left = kept_of(purchase, order)
+    came_back = purchase.refunds or purchase.cancelled_at is not None
+    left = kept_of(purchase, order) if came_back else None
     usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, frozen, caps=usages):
         room = usages.room_left(program.capped.get(PAID, ()), earned)
         usages.count(earned)
         allowed = replace(frozen, room=room) if room else frozen
         holding = _target(program, facts, allowed, earned.points, earned.asset, left)
-        state = state_of(program.wait_for(PAID, earned.asset), paid_at, purchase.fulfilled_at, program)
+        # `facts.at` is the time of payment in the program's zone already, in which days are counted.
+        state = state_of(program.wait_for(PAID, earned.asset), facts.at, purchase.fulfilled_at, program)
         if at is not paid_at:
             state = state_at(state, at)
         grant(
@@ -259,6 +260,7 @@ def _facts(
     facts = Facts(
         trigger=PAID,
         at=at.astimezone(program.zone),
+        utc=at,
         order=order,
         items=items_after_discounts(order),
         nth_order=nth if program.counts_orders else None,

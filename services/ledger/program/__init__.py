@@ -14,6 +14,7 @@ from services.ledger.program.assets import asset_waits_of, policies_of
 from services.ledger.program.caps import program_budgets_of, program_caps_of
 from services.ledger.program.earning import rules_of
 from services.ledger.program.goals import goals_of
+from services.ledger.program.lint import warnings_of
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
 from services.ledger.program.rewards import catalogue_of
@@ -21,6 +22,8 @@ from services.ledger.program.spending import spending_of
 from services.ledger.program.waiting import waits_of
 from services.ledger.words import Head, LedgerSection
 from shared.program_file import check, invalid
+
+__all__ = ["parse", "schema", "warnings_of"]
 
 
 def parse(document: Mapping[str, Any]) -> LedgerProgram:

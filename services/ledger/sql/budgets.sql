@@ -40,3 +40,9 @@ UPDATE ledger.budget_slot AS s SET rest = k.rest, used = k.used
 FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[])
     AS k (program_id, budget, bucket, slot, rest, used)
 WHERE s.program_id = k.program_id AND s.budget = k.budget AND s.bucket = k.bucket AND s.slot = k.slot
+
+-- name: budgets_of
+-- One row for each budget and period; what is left and used in each slot, exact, for the caller to add up.
+SELECT budget, bucket, max(amount) AS amount, array_agg(rest) AS rest, array_agg(used) AS used
+FROM ledger.budget_slot WHERE program_id = $1 AND (budget, bucket) > ($2, $3)
+GROUP BY budget, bucket ORDER BY budget, bucket LIMIT $4
