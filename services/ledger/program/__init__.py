@@ -38,7 +38,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
     program = LedgerProgram(
         currency=head.currency,
         zone=reader.zone,
-        points=policy_of(reader, section.points),
+        points=policy_of(reader, section.points, ("ledger", "points")),
         rules=rules_of(reader),
         guest_days=int(section.guests.keep.split()[0]) if section.guests is not None else None,
         waits=waits_of(reader, section.pending, ("ledger", "pending")),
