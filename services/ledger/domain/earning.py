@@ -172,8 +172,17 @@ class _Reckoning:
         covering = [(rule, self._places(rule) if rule.lined else everywhere) for rule in rules]
         if not self._prepared.loners & self._holding:
             return covering
-        here = [giving([rule.rule for rule, places in covering if place in places]) for place in everywhere]
+        here = [giving(self._rules_at(place, covering)) for place in everywhere]
         return [(rule, [i for i in places if rule.rule in here[i]]) for rule, places in covering]
+
+    def _rules_at(self, place: int, covering: Sequence[tuple[ReadyRule, Places]]) -> list[Rule]:
+        """The rules that hold on a line: one without a unit for the currency does not, and stands before nobody."""
+        currency = self._facts.order.currency if self._facts.order is not None else ""
+        return [
+            rule.rule
+            for rule, places in covering
+            if place in places and not (rule.counts and rule.number_in(currency) is None)
+        ]
 
     def _base(self, rules: Sequence[ReadyRule]) -> list[Share]:
         """Base points per line."""
@@ -230,10 +239,16 @@ class _Reckoning:
         for rule, places in self._standing(rules):
             self._answers[rule.name] = Answer(rule.name, *self._multiply(factors, rule.times, places, base))
         if self._level is not None:
-            self._answers[LEVEL] = Answer(
-                LEVEL, *self._multiply(factors, self._level, self._everywhere, base)
-            )
+            places = self._level_places(rules)
+            self._answers[LEVEL] = Answer(LEVEL, *self._multiply(factors, self._level, places, base))
         return factors
+
+    def _level_places(self, rules: Sequence[ReadyRule]) -> Places:
+        """The lines that the level multiplies: all but those on which a rule that is not stackable stands alone."""
+        if not self._prepared.loners & self._holding:
+            return self._everywhere
+        standing = [places for rule, places in self._standing(rules) if not rule.rule.stackable]
+        return [place for place in self._everywhere if not any(place in places for places in standing)]
 
     def _multiply(
         self, factors: list[Factor], times: Factor, places: Places, base: Sequence[Share]

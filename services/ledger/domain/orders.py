@@ -25,7 +25,6 @@ from services.ledger.domain.book import (
     AVAILABLE,
     CANCELLED,
     PENDING,
-    POINTS,
     Award,
     Book,
     Member,
@@ -296,5 +295,7 @@ def _awards_of(book: Book, key: MemberKey, order_id: str) -> list[Award]:
     ]
 
 
-def _of_asset(earned: tuple[Earned, ...], asset: str = POINTS) -> Earned:
-    return next(each for each in earned if each.asset == asset)
+def _of_asset(earned: tuple[Earned, ...], asset: str) -> Earned:
+    """What was earned of an asset: nothing, where the version that counts now has no rule for it."""
+    found = next((each for each in earned if each.asset == asset), None)
+    return found or Earned(asset, 0, (), 0, ())
