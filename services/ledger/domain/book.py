@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.ledger.domain.budgets import BudgetKey, Portion
 from services.ledger.domain.goals import Part, Reached
@@ -23,6 +23,9 @@ from shared.events import Event, OrderPaid, OrderRefunded, event_type
 from shared.orders import Share
 from shared.programs import Versions, unknown
 from shared.rows import Entries, Journal, Row, Rows, replace
+
+if TYPE_CHECKING:  # guests have purchases
+    from services.ledger.domain.guests import Guests
 
 MemberKey = tuple[str, str]
 """Program and member: the group of every row."""
@@ -241,6 +244,8 @@ class Book:
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     announced_days: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """How many days before points expire their members are told, by program and asset."""
+    guests: Guests | None = None
+    """Orders of guests; None where no program of the batch keeps any."""
     _counting: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.allowances import usages_of
-from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
+from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_at, state_of
 from services.ledger.domain.book import (
     AVAILABLE,
     CANCELLED,
@@ -53,12 +53,12 @@ def award_id_of(order_id: str, asset: str) -> str:
 
 def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     """A paid order earns, unless refunds that overtook it already took everything back."""
-    version = book.versions_of(event.program_id).at(event.time)
-    program, paid = version.rules, event.data
-    before = book.purchases.get(key, paid.order_id)
+    before = book.purchases.get(key, event.data.order_id)
     if before is not None and before.paid is not None:
         edit_order(event, book, key, before)
         return
+    version = book.versions_of(event.program_id).at(event.time)
+    paid = without_contact(event.data)
     purchase = (
         Purchase(*key, paid.order_id, paid, event.time, version.number, event.time)
         if before is None
@@ -66,31 +66,44 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
             before, paid=paid, paid_at=event.time, program_version=version.number, stated_at=event.time
         )
     )
-    order = order_of(paid, program.currency)
+    award_purchase(book, key, purchase, cause=event.id, at=event.time)
+
+
+def award_purchase(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
+    """A purchase that is paid earns by the rules of its own time; it is booked at `at`, which may be later.
+
+    What came back of it meanwhile is taken off at once, and a wait that ended meanwhile has ended.
+    """
+    paid, paid_at, number = purchase.paid, purchase.paid_at, purchase.program_version
+    assert paid is not None and paid_at is not None and number is not None  # noqa: PT018 - all or none
+    program = book.versions_of(key[0]).numbered(number).rules
+    order = order_of(paid, program.currency, purchase.removed_lines)
     nth = book.nth_order(key)
-    facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
-    facts = with_person(facts, program, book, key, event.time)
+    facts, frozen = _facts(program, paid, order, paid_at, book.member(key), nth)
+    facts = with_person(facts, program, book, key, paid_at)
     book.put_purchase(purchase)
-    note_purchase(book, key, event.time)
-    left = kept_of(purchase, order) if before is not None else None
+    note_purchase(book, key, paid_at)
+    came_back = purchase.refunds or purchase.cancelled_at is not None
+    left = kept_of(purchase, order) if came_back else None
     usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, frozen, caps=usages):
         room = usages.room_left(program.capped.get(PAID, ()), earned)
         usages.count(earned)
         allowed = replace(frozen, room=room) if room else frozen
         holding = _target(program, facts, allowed, earned.points, earned.asset, left)
+        # `facts.at` is the time of payment in the program's zone already, in which days are counted.
+        state = state_of(program.wait_for(PAID, earned.asset), facts.at, purchase.fulfilled_at, program)
+        if at is not paid_at:
+            state = state_at(state, at)
         grant(
             book,
             key,
             program,
-            Origin(
-                award_id_of(order.id, earned.asset), event.id, event.time, version.number, AWARD, order.id
-            ),
+            Origin(award_id_of(order.id, earned.asset), cause, at, number, AWARD, order.id),
             earned,
             breakdown=explanation(facts, earned, allowed, usages.cuts),
-            # `facts.at` is the event's time in the program's zone already, in which days are counted.
-            state=state_of(program.wait_for(PAID, earned.asset), facts.at, purchase.fulfilled_at, program),
-            holding=holding,
+            state=state,
+            holding=holding if state[0] != CANCELLED else 0,
         )
 
 
@@ -99,7 +112,7 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
 
     First and newest are those by the time of the event, in whatever order they come.
     """
-    purchase = _with_statement(event, book, before)
+    purchase = with_statement(event, book, before)
     assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
     program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
@@ -124,11 +137,12 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
         hold_target(book, edited, program, target, cause=event.id, at=event.time)
 
 
-def _with_statement(event: Event[OrderPaid], book: Book, before: Purchase) -> Purchase:
+def with_statement(event: Event[OrderPaid], book: Book, before: Purchase) -> Purchase:
     """The purchase with one more statement of the shop about it."""
     assert before.paid is not None and before.paid_at is not None and before.stated_at is not None  # noqa: PT018
     is_newest = event.time >= before.stated_at
-    older, newest = (before.paid, event.data) if is_newest else (event.data, before.paid)
+    said = without_contact(event.data)
+    older, newest = (before.paid, said) if is_newest else (said, before.paid)
     first_at = min(before.paid_at, event.time)
     version = book.versions_of(event.program_id).at(first_at)
     gone = _lines(older, version.rules) - _lines(newest, version.rules)
@@ -140,6 +154,13 @@ def _with_statement(event: Event[OrderPaid], book: Book, before: Purchase) -> Pu
         program_version=version.number,
         removed_lines=tuple(sorted({*before.removed_lines, *gone})),
     )
+
+
+def without_contact(paid: OrderPaid) -> OrderPaid:
+    """The order as it may be kept here: without an e-mail address and what referrals compare."""
+    if paid.email is None and paid.signals is None:
+        return paid
+    return replace(paid, email=None, signals=None)
 
 
 def _lines(paid: OrderPaid, program: LedgerProgram) -> set[str]:
