@@ -19,13 +19,12 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from services.ledger.domain.allowances import usages_of
+from services.ledger.domain.allowances import Remembering, usages_of
 from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
 from services.ledger.domain.book import (
     AVAILABLE,
     CANCELLED,
     PENDING,
-    POINTS,
     Award,
     Book,
     Member,
@@ -81,18 +80,32 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
         usages.count(earned)
         allowed = replace(frozen, room=room) if room else frozen
         holding = _target(program, facts, allowed, earned.points, earned.asset, left)
-        grant(
-            book,
-            key,
-            program,
-            Origin(
-                award_id_of(order.id, earned.asset), event.id, event.time, version.number, AWARD, order.id
-            ),
-            earned,
-            breakdown=explanation(facts, earned, allowed, usages.cuts),
-            state=state_of(program.wait_for(PAID, earned.asset), event.time, purchase.fulfilled_at, program),
-            holding=holding,
-        )
+        breakdown = explanation(facts, earned, allowed, usages.cuts)
+        _grant_order(event, book, key, program, purchase, earned, breakdown, holding)
+
+
+def _grant_order(
+    event: Event[OrderPaid],
+    book: Book,
+    key: MemberKey,
+    program: LedgerProgram,
+    purchase: Purchase,
+    earned: Earned,
+    breakdown: dict[str, Any],
+    holding: int,
+) -> None:
+    award_id = award_id_of(purchase.order_id, earned.asset)
+    version = purchase.program_version or 1
+    grant(
+        book,
+        key,
+        program,
+        Origin(award_id, event.id, event.time, version, AWARD, purchase.order_id),
+        earned,
+        breakdown=breakdown,
+        state=state_of(program.wait_for(PAID, earned.asset), event.time, purchase.fulfilled_at, program),
+        holding=holding,
+    )
 
 
 def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purchase) -> None:
@@ -106,23 +119,69 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
     book.put_purchase(purchase)
     return_spent(book, key, purchase.order_id, cause=event.id, at=event.time)
+    awards = _awards_of(book, key, purchase.order_id)
+    if purchase.program_version != before.program_version:
+        _decide_anew(event, book, key, purchase, order, awards)
+        return
     left = kept_of(purchase, order)
-    for award in _awards_of(book, key, purchase.order_id):
+    for award in awards:
         facts = facts_of(program, purchase, order, award.breakdown)
-        if award.program_version != purchase.program_version:  # it may ask what the other did not
-            facts = with_person(facts, program, book, key, purchase.paid_at)
         frozen = frozen_of(award.breakdown)
         earned = _of_asset(earn(program, facts, frozen), award.asset)
         target = _target(program, facts, frozen, earned.points, earned.asset, left)
-        edited = replace(
-            award,
-            points=earned.points,
-            reversed=earned.points - award.held_points,
-            breakdown=explanation(facts, earned, frozen),
-            program_version=purchase.program_version or 1,
-        )
-        edited = _waiting_anew(book, edited, program, purchase)
+        edited = _edited(book, award, program, purchase, earned, explanation(facts, earned, frozen))
         hold_target(book, edited, program, target, cause=event.id, at=event.time)
+
+
+def _decide_anew(
+    event: Event[OrderPaid], book: Book, key: MemberKey, purchase: Purchase, order: Order, awards: list[Award]
+) -> None:
+    """The first statement came last: the order moves to what its own version gives, also where that is another asset.
+
+    What the caps left for a rule stays so; what only this version's rules ask is asked and counted now.
+    """
+    assert purchase.paid_at is not None, "it was stated"
+    program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
+    left, known = kept_of(purchase, order), {award.asset: award for award in awards}
+    person: Mapping[str, Any] = awards[0].breakdown if awards else {}
+    facts = with_person(facts_of(program, purchase, order, person), program, book, key, purchase.paid_at)
+    for asset in dict.fromkeys([*known, *(rule.asset for rule in program.rules_for(PAID))]):
+        award = known.get(asset)
+        frozen = frozen_of(
+            award.breakdown if award is not None else {"earn_times": person.get("earn_times", 1)}
+        )
+        usages = usages_of(book, key, program, facts)
+        caps = Remembering(frozen, usages)
+        earned = _of_asset(earn(program, facts, frozen, caps=caps), asset)
+        usages.count(earned)
+        frozen = replace(frozen, room={**frozen.room, **earned.room})
+        target = _target(program, facts, frozen, earned.points, asset, left)
+        breakdown = explanation(facts, earned, frozen, usages.cuts)
+        if award is not None:
+            edited = _edited(book, award, program, purchase, earned, breakdown)
+            hold_target(book, edited, program, target, cause=event.id, at=event.time)
+        else:
+            _grant_order(event, book, key, program, purchase, earned, breakdown, target)
+
+
+def _edited(
+    book: Book,
+    award: Award,
+    program: LedgerProgram,
+    purchase: Purchase,
+    earned: Earned,
+    breakdown: dict[str, Any],
+) -> Award:
+    """The award as the edit makes it, still holding what it held; what caps once cut is told on."""
+    cuts = award.breakdown.get("cuts")
+    edited = replace(
+        award,
+        points=earned.points,
+        reversed=earned.points - award.held_points,
+        breakdown={"cuts": cuts} | breakdown if cuts else breakdown,
+        program_version=purchase.program_version or 1,
+    )
+    return _waiting_anew(book, edited, program, purchase)
 
 
 def _with_statement(event: Event[OrderPaid], book: Book, before: Purchase) -> Purchase:
@@ -274,5 +333,6 @@ def _awards_of(book: Book, key: MemberKey, order_id: str) -> list[Award]:
     ]
 
 
-def _of_asset(earned: tuple[Earned, ...], asset: str = POINTS) -> Earned:
-    return next(each for each in earned if each.asset == asset)
+def _of_asset(earned: tuple[Earned, ...], asset: str) -> Earned:
+    """What was earned of one asset: nothing where the version has no rule that gives it."""
+    return next((each for each in earned if each.asset == asset), None) or Earned(asset, 0, (), 0, ())
