@@ -13,7 +13,7 @@ from services.ledger.domain.book import Book, MemberKey, Usage
 from services.ledger.domain.budgets import Budget, room_in, take
 from services.ledger.domain.caps import Cut, Usages, bucket_of, room_of, said
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import PROGRAM, Earned, Frozen, per
+from services.ledger.domain.earning import PROGRAM, Earned, per
 from services.ledger.domain.program import Cap, LedgerProgram, Rule
 from shared.orders import Share
 from shared.rows import replace
@@ -24,24 +24,6 @@ def usages_of(book: Book, key: MemberKey, program: LedgerProgram, facts: Facts) 
     if program.bounded or program.has_budgets:
         return Allowances(book, key, program, facts)
     return Usages(book, key, facts)
-
-
-class Remembering:
-    """The room that was found before, where there was any; else that of the member's usage now."""
-
-    def __init__(self, frozen: Frozen, usages: Usages) -> None:
-        self._frozen = frozen
-        self._usages = usages
-
-    def room_for(self, rule: Rule, wanted: Share) -> Share | None:
-        """What the caps of a rule left, or leave."""
-        known = self._frozen.room_for(rule, wanted)
-        return known if known is not None else self._usages.room_for(rule, wanted)
-
-    def whole_room(self, asset: str, points: int) -> int | None:
-        """What the program left of whole points, or leaves."""
-        known = self._frozen.whole_room(asset, points)
-        return known if known is not None else self._usages.whole_room(asset, points)
 
 
 def whole_bucket(asset: str, cap: Cap, facts: Facts) -> str:

@@ -19,7 +19,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from services.ledger.domain.allowances import Remembering, usages_of
+from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
 from services.ledger.domain.book import (
     AVAILABLE,
@@ -37,6 +37,7 @@ from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.occasions import note_purchase
 from services.ledger.domain.persons import kept_facts, person_facts
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.reasking import Reasked
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.returns import return_spent
 from shared.events import Event, OrderPaid
@@ -126,11 +127,26 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
     left = kept_of(purchase, order)
     for award in awards:
         facts = facts_of(program, purchase, order, award.breakdown)
-        frozen = frozen_of(award.breakdown)
-        earned = _of_asset(earn(program, facts, frozen), award.asset)
+        earned, frozen, breakdown = _earned_again(book, key, program, facts, award)
         target = _target(program, facts, frozen, earned.points, earned.asset, left)
-        edited = _edited(book, award, program, purchase, earned, explanation(facts, earned, frozen))
+        edited = _edited(book, award, program, purchase, earned, breakdown)
         hold_target(book, edited, program, target, cause=event.id, at=event.time)
+
+
+def _earned_again(
+    book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, award: Award
+) -> tuple[Earned, Frozen, dict[str, Any]]:
+    """What an edited order earns of one asset: what is frozen of it, and its explanation."""
+    frozen = frozen_of(award.breakdown)
+    if not program.capped.get(PAID) and award.asset not in program.bounded:
+        earned = _of_asset(earn(program, facts, frozen), award.asset)
+        return earned, frozen, explanation(facts, earned, frozen)
+    asked_at = replace(facts, at=award.happened_at.astimezone(program.zone))
+    caps = Reasked(book, key, program, asked_at, award)
+    earned = _of_asset(earn(program, facts, frozen, caps=caps), award.asset)
+    caps.count(earned)
+    frozen = replace(frozen, room=caps.rooms(earned))
+    return earned, frozen, explanation(facts, earned, frozen, caps.cuts) | caps.stored(earned)
 
 
 def _decide_anew(
@@ -147,21 +163,21 @@ def _decide_anew(
     facts = with_person(facts_of(program, purchase, order, person), program, book, key, purchase.paid_at)
     for asset in dict.fromkeys([*known, *(rule.asset for rule in program.rules_for(PAID))]):
         award = known.get(asset)
-        frozen = frozen_of(
-            award.breakdown if award is not None else {"earn_times": person.get("earn_times", 1)}
-        )
-        usages = usages_of(book, key, program, facts)
-        caps = Remembering(frozen, usages)
-        earned = _of_asset(earn(program, facts, frozen, caps=caps), asset)
-        usages.count(earned)
-        frozen = replace(frozen, room={**frozen.room, **earned.room})
-        target = _target(program, facts, frozen, earned.points, asset, left)
-        breakdown = explanation(facts, earned, frozen, usages.cuts)
         if award is not None:
+            earned, frozen, breakdown = _earned_again(book, key, program, facts, award)
+            target = _target(program, facts, frozen, earned.points, asset, left)
             edited = _edited(book, award, program, purchase, earned, breakdown)
             hold_target(book, edited, program, target, cause=event.id, at=event.time)
-        else:
-            _grant_order(event, book, key, program, purchase, earned, breakdown, target)
+            continue
+        usages = usages_of(book, key, program, facts)
+        frozen = Frozen(Fraction(person.get("earn_times", "1")))
+        earned = _of_asset(earn(program, facts, frozen, caps=usages), asset)
+        rooms = usages.room_left(program.capped.get(PAID, ()), earned)
+        usages.count(earned)
+        frozen = replace(frozen, room=rooms)
+        target = _target(program, facts, frozen, earned.points, asset, left)
+        breakdown = explanation(facts, earned, frozen, usages.cuts)
+        _grant_order(event, book, key, program, purchase, earned, breakdown, target)
 
 
 def _edited(
@@ -172,13 +188,12 @@ def _edited(
     earned: Earned,
     breakdown: dict[str, Any],
 ) -> Award:
-    """The award as the edit makes it, still holding what it held; what caps once cut is told on."""
-    cuts = award.breakdown.get("cuts")
+    """The award as the edit makes it, still holding what it held."""
     edited = replace(
         award,
         points=earned.points,
         reversed=earned.points - award.held_points,
-        breakdown={"cuts": cuts} | breakdown if cuts else breakdown,
+        breakdown=breakdown,
         program_version=purchase.program_version or 1,
     )
     return _waiting_anew(book, edited, program, purchase)
