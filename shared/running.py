@@ -28,6 +28,7 @@ from shared.http.health import create_probe_app
 from shared.jobs import Job, run_jobs
 from shared.kafka import KAFKA_NOT_NOW
 from shared.logs import configure_logs
+from shared.processes import run_side_by_side, until_starter_ends
 from shared.pruning import pruning
 from shared.relay import Relay
 from shared.service import Doors, Ports, Service, app_of, health_of, open_ports, processor_of
@@ -56,8 +57,10 @@ def run(service: Service, role: Role) -> None:
     Exits 0 after a graceful stop, 3 where a person has to look, 75 to be started again.
     """
     settings = service.settings.read()
-    calm_garbage_collector()
     configure_logs(service.name, role.value, level=settings.log_level, log_format=settings.log_format)
+    if role is Role.WORKER and settings.worker_processes > 1:
+        sys.exit(uvloop.run(_run_processes(service, settings)))
+    calm_garbage_collector()
     try:
         uvloop.run(serve(service, settings, role))
     except TooManyDeadLetters as error:
@@ -69,6 +72,21 @@ def run(service: Service, role: Role) -> None:
     except ServiceError as error:
         log.error("service_stopped", code=error.code, reason=error.message)
         sys.exit(EXIT_REFUSED)
+
+
+async def _run_processes(service: Service, settings: ServiceSettings) -> int:
+    """The command `worker` in as many processes as the settings say; each has a port and an instance of its own."""
+    prefix = service.settings.model_config.get("env_prefix", "").upper()
+    port, name = settings.worker_metrics_port, settings.worker_instance
+    environments = [
+        {
+            f"{prefix}WORKER_PROCESSES": "1",
+            f"{prefix}WORKER_METRICS_PORT": str(port + number if port else 0),
+            f"{prefix}WORKER_INSTANCE": f"{name}-{number}" if name else "",
+        }
+        for number in range(settings.worker_processes)
+    ]
+    return await run_side_by_side(["-m", service.package.__name__, Role.WORKER.value], environments)
 
 
 def calm_garbage_collector() -> None:
@@ -102,6 +120,7 @@ async def serve(
     ]
     if role is not Role.API:
         work.append(_consume(service, settings, ports, doors, stop))
+        work.append(until_starter_ends(stop))
         work.append(relay.run(stop))
         work.append(run_jobs(ports.pool, service.name, [*doors.jobs, _pruning(settings, ports)], stop))
         work += [each(stop) for each in doors.background]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random, SystemRandom
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ from shared.database import Pool, Timeouts, connect_pool
 from shared.events import topic_of
 from shared.http.app import create_app
 from shared.http.client import http_client
+from shared.http.gathering import Decide, Gathering
 from shared.http.health import Health, database_answers
 from shared.http.program import program_router
 from shared.jobs import Job
@@ -55,6 +57,8 @@ class Doors:
 
     handle: HandleBatch
     jobs: Sequence[Job] = ()
+    decide: Decide | None = None
+    """Decides the commands that come over HTTP at the same moment, together."""
     state: dict[str, Any] = field(default_factory=dict)
     """Put on `app.state`, where the endpoints find it."""
     background: Sequence[Callable[[asyncio.Event], Coroutine[Any, Any, None]]] = ()
@@ -186,6 +190,9 @@ def app_of(service: Service, settings: ServiceSettings, ports: Ports, doors: Doo
     app.state.pool = ports.pool
     app.state.acquire_seconds = settings.database_acquire_timeout_seconds
     app.state.wake_relay = ports.wake_relay
+    if doors.decide is not None:
+        acquire = partial(ports.pool.acquire, timeout=settings.database_acquire_timeout_seconds)
+        app.state.gathering = Gathering(acquire, ports.machinery, doors.decide, ports.clock, ports.wake_relay)
     for name, value in doors.state.items():
         setattr(app.state, name, value)
     return app

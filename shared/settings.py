@@ -121,6 +121,13 @@ class ServiceSettings(BaseSettings):
     token_audience: str | None = Field(default=None, description="If set, a token's `aud` must contain this.")
 
     # Worker
+    worker_processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="So many processes the command `worker` runs, each with its partitions: one Python process "
+        "decides on one core. Their ports for metrics follow on the first one's.",
+    )
     lanes: int = Field(
         default=2,
         ge=1,

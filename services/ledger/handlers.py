@@ -22,6 +22,7 @@ from services.ledger.domain.deeds import (
     take_back_grants,
     take_back_review,
 )
+from services.ledger.domain.edits import edit_order
 from services.ledger.domain.erasure import erase
 from services.ledger.domain.goal_awards import follow_goals
 from services.ledger.domain.occasions import schedule_occasions
@@ -68,12 +69,16 @@ def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
     @wraps(handler)
     def settled(event: Event[Any], book: Book) -> None:
         book.versions_of(event.program_id)
-        if event.member_id is None:
+        member_id = event.member_id
+        if member_id is None:
             return  # an order of a guest concerns no member
-        key = (event.program_id, event.member_id)
-        if book.member(key).erased_at is None:
+        key = (event.program_id, member_id)
+        member = book.member(key)
+        if member.erased_at is not None:
+            return
+        if member.next_due is not None and member.next_due <= event.time:
             settle(book, key, event.time)
-            handler(event, book, key)
+        handler(event, book, key)
 
     return settled
 
@@ -83,7 +88,10 @@ def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
 def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     """A paid order earns, unless a refund that overtook it already took everything back; it captures what paid it."""
     before = book.purchases.get(key, event.data.order_id)
-    award_order(event, book, key)
+    if before is None or before.paid is None:
+        award_order(event, book, key)
+    else:
+        edit_order(event, book, key, before)
     capture_for_order(event, book, key)
     gone = before.paid.coupon_codes if before is not None and before.paid is not None else ()
     if event.data.coupon_codes or gone:

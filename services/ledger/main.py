@@ -5,6 +5,7 @@ from __future__ import annotations
 import services.ledger
 from services.ledger import api, jobs, program, verify
 from services.ledger.actions import Actions
+from services.ledger.actions.together import Together
 from services.ledger.handlers import on
 from services.ledger.settings import Settings
 from services.ledger.showcase import Showcase
@@ -38,6 +39,7 @@ def build(ports: Ports) -> Doors:
     return Doors(
         handle=actions.handle,
         jobs=jobs.jobs_of(ports, actions),
+        decide=Together(actions).decide,
         state={
             "actions": actions,
             "reading": Reading(ports.sql, store, programs),

@@ -139,7 +139,7 @@ class Showcase:
         had: dict[str, list[datetime]] = {}
         for row in await connection.fetch(self._sql.rewards_had, *key):
             had.setdefault(row["reward"], []).append(row["issued_at"])
-        book = await self._actions.look(connection, key, now)
+        book = await self._actions.look(connection, key, now, person=True)
         return replace(buyer_of(book, key, now), had=had)
 
 

@@ -16,7 +16,7 @@ own. Sent again with the same key it is judged anew: whoever tops up their point
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -81,15 +81,56 @@ class KeptAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """What is needed to keep the answer once there is one."""
+class Question:
+    """A request that may be sent again: whose (program, subject, key), to which service, and what it says."""
 
-    connection: Connection
-    queries: Queries
     service: str
     identity: tuple[str, str, str]
     request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswers:
+    """The answers that are kept, as seen and written by one transaction."""
+
+    connection: Connection
+    queries: Queries
     now: datetime
+
+    async def look_up(self, questions: Sequence[Question | None]) -> list[Response | ServiceError | None]:
+        """Hold the keys until the transaction ends; by place: the first answer, why there is none, or None if new.
+
+        The refusals are `RequestInProgress` (another request holds the key) and `IdempotencyKeyReused`.
+        """
+        found: list[Response | ServiceError | None] = [None] * len(questions)
+        asked = {question.identity: place for place, question in enumerate(questions) if question is not None}
+        if not asked:
+            return found
+        numbers = {_lock_number(questions[place].service, *key): place for key, place in asked.items()}  # type: ignore[union-attr]
+        for row in await self.connection.fetch(self.queries.hold_idempotency_keys, sorted(numbers)):
+            if not row["held"]:
+                why = "Wait for its answer, or ask again in a moment."
+                found[numbers[row["number"]]] = RequestInProgress(why, retry_after_seconds=1)
+        for row in await self.connection.fetch(self.queries.read_answers, *zip(*asked, strict=True)):
+            place = asked[(row["program_id"], row["subject"], row["idempotency_key"])]
+            question = questions[place]
+            if found[place] is None and question is not None:
+                found[place] = _answer_again(question, row)
+        return found
+
+    async def keep(self, answers: Sequence[tuple[Question, Response]]) -> None:
+        """Write answers, in the transaction of their effects."""
+        rows = [_row_of(question, response, self.now) for question, response in answers]
+        if rows:
+            await self.connection.execute(self.queries.keep_answers, *zip(*rows, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """What is needed to keep the answer once there is one."""
+
+    kept: KeptAnswers
+    question: Question
 
     async def look_up(self) -> None:
         """Hold the key until the transaction ends.
@@ -99,31 +140,15 @@ class _Pending:
             IdempotencyKeyReused: it was used for another request.
             KeptAnswer: this request was answered before.
         """
-        number = _lock_number(self.service, *self.identity)
-        if not await self.connection.fetchval(self.queries.hold_idempotency_key, number):
-            raise RequestInProgress("Wait for its answer, or ask again in a moment.", retry_after_seconds=1)
-        kept = await self.connection.fetchrow(self.queries.read_answer, *self.identity)
-        if kept is None:
-            return
-        if kept["request_hash"] != self.request_hash:
-            raise IdempotencyKeyReused("Use a new key for a new request, or send exactly the same one again.")
-        raise KeptAnswer(_revived(kept["status"], kept["headers"], kept["body"]))
+        (found,) = await self.kept.look_up([self.question])
+        if isinstance(found, ServiceError):
+            raise found
+        if found is not None:
+            raise KeptAnswer(found)
 
     async def keep(self, response: Response) -> None:
         """Write the answer, in the transaction of its effect."""
-        assert not isinstance(response, StreamingResponse), (
-            "the answer of a Write is kept whole; do not stream it"
-        )
-        headers = [(name.decode(), value.decode("latin-1")) for name, value in response.raw_headers]
-        await self.connection.execute(
-            self.queries.keep_answer,
-            *self.identity,
-            self.request_hash,
-            response.status_code,
-            msgspec.json.encode(headers).decode(),
-            bytes(response.body),
-            self.now,
-        )
+        await self.kept.keep([(self.question, response)])
 
 
 class DoorRoute(APIRoute):
@@ -200,19 +225,16 @@ async def forget_answers(connection: Connection, queries: Queries, now: datetime
 
 async def _remember(request: Request, connection: Connection, caller: Caller, key: str) -> None:
     clock: Clock = request.app.state.clock
+    identity = (caller.program_id, caller.subject, key)
     pending = _Pending(
-        connection=connection,
-        queries=request.app.state.machinery,
-        service=request.app.state.service,
-        identity=(caller.program_id, caller.subject, key),
-        request_hash=_hash_of(request, await request.body()),
-        now=clock(),
+        KeptAnswers(connection, request.app.state.machinery, clock()),
+        Question(request.app.state.service, identity, hash_of(request, await request.body())),
     )
     await pending.look_up()
     request.scope[_PENDING] = pending
 
 
-def _hash_of(request: Request, body: bytes) -> bytes:
+def hash_of(request: Request, body: bytes) -> bytes:
     """16 bytes that differ if the method, the address or one byte of the body differs."""
     head = "\n".join((request.method, request.url.path, request.url.query, "")).encode()
     return hashlib.blake2b(head + body, digest_size=16).digest()
@@ -226,6 +248,20 @@ def _lock_number(*identity: str) -> int:
     packed = msgspec.msgpack.encode(identity)
     digest = hashlib.blake2b(packed, digest_size=8, person=b"idempotency").digest()
     return int.from_bytes(digest, signed=True)
+
+
+def _answer_again(question: Question, row: Any) -> Response | ServiceError:
+    if row["request_hash"] != question.request_hash:
+        return IdempotencyKeyReused("Use a new key for a new request, or send exactly the same one again.")
+    return _revived(row["status"], row["headers"], row["body"])
+
+
+def _row_of(question: Question, response: Response, now: datetime) -> tuple[Any, ...]:
+    assert not isinstance(response, StreamingResponse), "a kept answer is kept whole; do not stream it"
+    headers = [(name.decode(), value.decode("latin-1")) for name, value in response.raw_headers]
+    packed = msgspec.json.encode(headers).decode()
+    body = bytes(response.body)
+    return (*question.identity, question.request_hash, response.status_code, packed, body, now)
 
 
 def _revived(status: int, headers: str, body: bytes) -> Response:

@@ -52,7 +52,7 @@ class _Recording:
         return await getattr(self._connection, name)(*args, **options)
 
 
-async def replay(connection: AnyConnection, transactions: list[list[Statement]]) -> None:
+async def send_again(connection: AnyConnection, transactions: list[list[Statement]]) -> None:
     """Send it all again, one statement after the other."""
     for statements in transactions:
         async with connection.transaction():

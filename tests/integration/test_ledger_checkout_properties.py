@@ -127,7 +127,7 @@ async def outcome(ledger: Running, member: str) -> tuple[int, ...]:
         """,
         member,
     )
-    return tuple(row)
+    return tuple(row) if row else ()
 
 
 @settings(

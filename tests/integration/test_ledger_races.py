@@ -67,7 +67,7 @@ class Town:
             "SELECT pending, available, held FROM ledger.balance WHERE member_id = $1 AND asset = 'points'",
             member,
         )
-        return tuple(row)  # type: ignore[arg-type, return-value]
+        return tuple(row)  # type: ignore[arg-type]
 
     def passes(self, time: timedelta) -> None:
         """Let time go on for everybody."""

@@ -12,7 +12,14 @@ import pytest
 from httpx import AsyncClient, Response
 
 from services.ledger.main import SERVICE
-from shared.events import CustomerDeleted, Grant, ReferralStarted, ReferralVoided, RewardIssued
+from shared.events import (
+    CustomerDeleted,
+    Grant,
+    ReferralStarted,
+    ReferralVoided,
+    RewardIssued,
+    SegmentEntered,
+)
 from tests.support.doors import on_a_port
 from tests.support.events import (
     MEMBER,
@@ -41,6 +48,7 @@ CATALOGUE = (
     a_reward("shop code", "10", gives={"percent_off": "10 %", "pool": "summer", "warn_below": "2"}),
     a_reward("give", "50", gives={"donate_to": ["forest", "food bank"]}),
     a_reward("credit", "100", gives={"credit": "5.00 EUR"}),
+    a_reward("for lovers", "10", gives={"ticket": "tea tasting"}, for_={"segment": "tea lovers"}),
     a_reward("surprise tea", None, gives={"product": "tea-1"}),
 )
 ME = f"/v1/members/{MEMBER}"
@@ -105,6 +113,7 @@ async def test_the_catalogue_says_what_a_member_can_have_and_why_not(
         "shop code": [],
         "give": [],
         "credit": [],
+        "for lovers": ["not_in_segment"],
         "surprise tea": ["not_for_sale"],
     }
     await ledger.receives(a_rise(since=NOON + timedelta(hours=1)), a_sign_up("poor"))
@@ -112,6 +121,10 @@ async def test_the_catalogue_says_what_a_member_can_have_and_why_not(
     assert (poor["can_have"], poor["missing"]) == (False, 400)
     gold = (await client.get(f"/v1/rewards?member_id={MEMBER}")).json()["rewards"][3]
     assert (gold["can_have"], gold["levels"]) == (True, ["Gold"])
+    await ledger.receives(an_event(SegmentEntered(member_id=MEMBER, segment="tea lovers")))
+    lovers = (await client.get(f"/v1/rewards?member_id={MEMBER}")).json()["rewards"][7]
+    assert (lovers["can_have"], lovers["segments"]) == (True, ["tea lovers"])
+    await buys(client, "for lovers", "l1")
 
 
 @pytest.mark.parametrize(

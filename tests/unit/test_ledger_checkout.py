@@ -320,6 +320,14 @@ def test_points_and_credit_pay_for_the_same_order_each_for_its_part() -> None:
     assert (desk.spent_on("o"), desk.spent_on("o", asset="credit:EUR")) == (400, 750)
 
 
+def test_a_hold_of_a_kind_that_did_not_pay_stays_open() -> None:
+    desk = a_desk(500, credit=800, at_checkout=WORDS)
+    desk.holds(500, "p", order_id="o")
+    desk.holds(800, "c", order_id="o", asset="credit:EUR")
+    desk.receives(an_order_paid("42.00", order_id="o", paid_with=paid_with("5.00")))
+    assert (desk.balance()[2], desk.balance(asset="credit:EUR")[2]) == (0, 800)
+
+
 def test_two_holds_of_one_order_together_pay_what_it_says() -> None:
     desk = a_desk(1000, at_checkout=WORDS)
     desk.holds(300, "first", order_id="o")

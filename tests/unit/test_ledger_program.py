@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from services.ledger.domain.conditions import Between, Hours
-from services.ledger.domain.program import After, Effect, Negative, Wait
+from services.ledger.domain.program import After, Negative, Wait
+from services.ledger.domain.rules import Effect
 from services.ledger.domain.spending import Checkout, Spending, SpentBack
 from services.ledger.program import parse, schema
 from shared.calendar import Period

@@ -297,6 +297,19 @@ def test_an_edit_that_says_less_was_paid_with_points_gives_the_rest_back() -> No
     assert (desk.spent_on("o"), remaining(desk)) == (400, {B: 600})
 
 
+def test_points_of_an_edit_come_back_before_earned_ones_are_taken() -> None:
+    """Else the program would bear what the member has again a moment later."""
+    desk = a_desk(PER_EURO, spend=CHECKOUT, points={"negative": "to_zero"})
+    desk.holds(1000)
+    desk.receives(the_order(hold_id="h", paid_with=paid_with("10.00")))
+    desk.pays(50, "game")
+    desk.receives(
+        an_order_paid("25.00", order_id="o", lines=(TEA,), paid_with=paid_with("4.00"), at=NOON + DAY)
+    )
+    assert desk.kinds[-2:] == ["return", "reversal"]
+    assert desk.balance() == (0, 600 - (50 - 21), 0)
+
+
 def test_an_edit_that_says_nothing_of_points_changes_nothing() -> None:
     desk = a_desk(spend=CHECKOUT)
     desk.holds(1000)
@@ -335,6 +348,19 @@ def test_goods_that_are_taken_again_are_paid_again_as_a_reversal_takes(
     assert (desk.balance(), hold.borne, desk.spent_on("o")) == (balance, borne, 700)
     desk.receives(a_cancellation(the_order(), at=NOON + 3 * DAY))
     assert (desk.balance(), desk.spent_on("o")) == ((0, 600, 0), 0)
+
+
+def test_goods_that_are_taken_again_are_paid_from_the_lots_that_the_points_came_back_to() -> None:
+    """And not from another one that expires sooner."""
+    shorter = a_document(HELLO, spend=CHECKOUT, points={"expire": "1 month"})
+    desk = a_desk(spend=CHECKOUT, points={"expire": "12 months"}, later=[(NOON + DAY / 2, shorter)])
+    desk.holds(1000)
+    desk.receives(the_order(hold_id="h", paid_with=paid_with("10.00")))
+    desk.receives(the_order(paid_with=paid_with("4.00"), at=NOON + DAY))
+    desk.receives(a_rise("Top", since=NOON + DAY, points=600))
+    (sooner,) = {lot.lot_no for lot in desk.lots()} - {B}
+    desk.receives(the_order(paid_with=paid_with("8.00"), at=NOON + 2 * DAY))
+    assert remaining(desk) == {B: 200, sooner: 600}
 
 
 def test_what_was_paid_again_from_another_lot_returns_there() -> None:

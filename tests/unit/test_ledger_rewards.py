@@ -34,6 +34,8 @@ from shared.events import (
     ReferralStarted,
     ReferralVoided,
     RewardIssued,
+    SegmentEntered,
+    SegmentLeft,
     TierLowered,
     TierRaised,
 )
@@ -118,6 +120,17 @@ class TestBuying:
         with pytest.raises(RewardUnavailable) as refused:
             desk.buys()
         assert reasons_of(refused.value) == [code, "not_enough"]
+
+    def test_who_is_in_the_segment_can_have_what_is_for_it(self) -> None:
+        desk = a_desk(a_reward(for_={"segment": "tea lovers"}))
+        desk.receives(an_event(SegmentEntered(member_id=MEMBER, segment="tea lovers")))
+        assert desk.buys().state == "issued"
+        desk.receives(
+            an_event(SegmentLeft(member_id=MEMBER, segment="tea lovers"), at=NOON + timedelta(hours=1))
+        )
+        desk.now = NOON + timedelta(hours=1)
+        with pytest.raises(RewardUnavailable):
+            desk.buys(reward_id="r2")
 
     @pytest.mark.parametrize("day", ["2026-05-04T00:00:00+02:00", "2026-05-04T23:59:59+02:00"])
     def test_first_and_last_day_are_in(self, day: str) -> None:

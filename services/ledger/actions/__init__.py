@@ -61,7 +61,7 @@ class Actions:
         if keys:
             programs = await self.programs.of(connection, {program_id for program_id, _ in keys})
             needs = Needs(members=dict.fromkeys(keys, now), detailed=set(keys))
-            book = await self._settled(connection, needs, programs)
+            book = await self.settled(connection, needs, programs)
             await self.finish(connection, book)
         return len(keys)
 
@@ -86,13 +86,19 @@ class Actions:
             orders={(key, order_id) for order_id in orders},
             holds={(key, hold_id) for hold_id in holds},
             shelf=shelf or ShelfNeeds(),
+            persons={key} if shelf is not None else set(),
         )
         yield (book := await self._book_of(connection, key, needs))
         await self.finish(connection, book)
 
-    async def look(self, connection: AnyConnection, key: MemberKey, now: datetime) -> Book:
-        """The book of one member as it is now, settled in memory; nothing is locked or written."""
-        needs = Needs(members={key: now}, detailed={key})
+    async def look(
+        self, connection: AnyConnection, key: MemberKey, now: datetime, *, person: bool = False
+    ) -> Book:
+        """The book of one member as it is now, settled in memory; nothing is locked or written.
+
+        `person`: with what is known of the person, such as the segments.
+        """
+        needs = Needs(members={key: now}, detailed={key}, persons={key} if person else set())
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             return await self._book_of(connection, key, needs, locking=False)
 
@@ -107,12 +113,12 @@ class Actions:
         if not await connection.fetchval(self.sql.member_exists, *key):
             raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
         programs = {key[0]: await self.programs.one(connection, key[0])}
-        book = await self._settled(connection, needs, programs, locking=locking)
+        book = await self.settled(connection, needs, programs, locking=locking)
         if book.member(key).erased_at is not None:
             raise MemberErased(f"member {key[1]!r} asked to be forgotten")
         return book
 
-    async def _settled(
+    async def settled(
         self,
         connection: AnyConnection,
         needs: Needs,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
+
+from pydantic import BaseModel
 
 from services.ledger.actions import Actions
+from services.ledger.actions.together import Command
 from services.ledger.domain import checkout, holds
 from services.ledger.domain.book import POINTS, Book, Hold, MemberKey
 from services.ledger.domain.quotes import Quote
 from shared.database import AnyConnection
 from shared.events import OrderPaid
+
+AnswerWith = Callable[[Hold, Book], BaseModel]
+"""The shape in which the door tells of a hold or spend, with the balance after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,21 +47,13 @@ async def quote(
     return checkout.quote_cart(book, key, cart, asset=asset, now=now)
 
 
-async def hold(
-    actions: Actions,
-    connection: AnyConnection,
-    key: MemberKey,
-    wanted: Wanted,
-    *,
-    minutes: int | None,
-    now: datetime,
-) -> tuple[Hold, Book]:
+def hold(key: MemberKey, wanted: Wanted, *, minutes: int | None, answer: AnswerWith) -> Command:
     """Set points aside for a checkout.
 
-    Raises:
-        UnknownMember, MemberErased, InsufficientPoints, HoldConflict, NotWholeBlocks, NotUsable: see there.
+    Refused with UnknownMember, MemberErased, InsufficientPoints, HoldConflict, NotWholeBlocks, NotUsable.
     """
-    async with actions.command(connection, key, now, holds=[wanted.id]) as book:
+
+    def decide(book: Book, now: datetime) -> BaseModel:
         made = checkout.hold_for_checkout(
             book,
             key,
@@ -65,7 +65,9 @@ async def hold(
             order_id=wanted.order_id,
             cart=wanted.cart,
         )
-    return made, book
+        return answer(made, book)
+
+    return Command(key, decide, HTTPStatus.CREATED, holds=(wanted.id,))
 
 
 async def capture(
@@ -106,16 +108,13 @@ async def release(
     return made, book
 
 
-async def spend(
-    actions: Actions, connection: AnyConnection, key: MemberKey, wanted: Wanted, *, now: datetime
-) -> tuple[Hold, Book]:
+def spend(key: MemberKey, wanted: Wanted, *, answer: AnswerWith) -> Command:
     """Spend points at once.
 
-    Raises:
-        UnknownMember, MemberErased, InsufficientPoints, SpendConflict, NotWholeBlocks, NotUsable: see there.
+    Refused with UnknownMember, MemberErased, InsufficientPoints, SpendConflict, NotWholeBlocks, NotUsable.
     """
-    orders = [] if wanted.order_id is None else [wanted.order_id]
-    async with actions.command(connection, key, now, orders=orders, holds=[wanted.id]) as book:
+
+    def decide(book: Book, now: datetime) -> BaseModel:
         made = checkout.spend_at_once(
             book,
             key,
@@ -126,4 +125,7 @@ async def spend(
             order_id=wanted.order_id,
             cart=wanted.cart,
         )
-    return made, book
+        return answer(made, book)
+
+    orders = () if wanted.order_id is None else (wanted.order_id,)
+    return Command(key, decide, HTTPStatus.CREATED, orders=orders, holds=(wanted.id,))

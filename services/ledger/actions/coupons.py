@@ -17,7 +17,6 @@ from services.ledger.domain.book import Book
 from services.ledger.domain.coupons import Attempt
 from services.ledger.domain.issued import POOLED, Coupon, CouponUse, ShelfNeeds, canonical
 from services.ledger.domain.needs import Needs
-from services.ledger.domain.settling import settle
 from services.ledger.errors import CodeTaken, CouponMoved, UnknownCoupon
 from services.ledger.store.rewards import add_coupons, read_coupon
 from shared.database import AnyConnection
@@ -175,10 +174,7 @@ async def _coupon(
             (program_id, attempt.member_id), attempt.at
         )  # one who uses it twice at once is one after the other
     programs = {program_id: await actions.programs.one(connection, program_id)}
-    book = await actions.store.load(connection, needs, programs)
-    for key in needs.members:
-        if book.member(key).erased_at is None:
-            settle(book, key, attempt.at)
+    book = await actions.settled(connection, needs, programs)
     coupon = using.coupon_named(book, program_id, text)
     if coupon.member_id != seen.member_id:
         raise CouponMoved(f"{coupon.shown} went to another member just now")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Annotated
 
-from fastapi import Path, Request
+from fastapi import Path, Request, Response
 
 from services.ledger.actions import checkout
 from services.ledger.actions.checkout import Wanted
-from services.ledger.api.door import MemberId, Reader, Writer, actions_of, key_of, now_of
+from services.ledger.api.door import MemberId, Reader, Together, Writer, actions_of, key_of, now_of
 from services.ledger.domain.book import Book, Hold
 from services.ledger.domain.quotes import Quote
 from services.ledger.errors import (
@@ -66,20 +66,14 @@ async def quote(
 @router.post(
     "/members/{member_id}/holds",
     status_code=201,
+    response_model=HoldOut,
     responses=refuses(*MEMBER, InsufficientPoints, HoldConflict, NotUsable, NotWholeBlocks),
 )
-async def hold(request: Request, member_id: MemberId, body: HoldIn, caller: Writer, write: Write) -> HoldOut:
+async def hold(member_id: MemberId, body: HoldIn, caller: Writer, together: Together) -> Response:
     """Set points aside for a checkout. They can be neither spent nor expire until captured or released."""
-    hold_id = body.hold_id or str(uuid.uuid4())
-    made, book = await checkout.hold(
-        actions_of(request),
-        write,
-        key_of(caller, member_id),
-        _wanted(body, hold_id, member_id),
-        minutes=body.minutes,
-        now=now_of(request),
-    )
-    return _hold_out(made, book)
+    wanted = _wanted(body, body.hold_id or str(uuid.uuid4()), member_id)
+    command = checkout.hold(key_of(caller, member_id), wanted, minutes=body.minutes, answer=_hold_out)
+    return await together.answer(command)
 
 
 @router.post(
@@ -124,28 +118,13 @@ async def release(
 @router.post(
     "/members/{member_id}/spends",
     status_code=201,
+    response_model=SpendOut,
     responses=refuses(*MEMBER, InsufficientPoints, SpendConflict, NotUsable, NotWholeBlocks),
 )
-async def spend(
-    request: Request, member_id: MemberId, body: SpendIn, caller: Writer, write: Write
-) -> SpendOut:
+async def spend(member_id: MemberId, body: SpendIn, caller: Writer, together: Together) -> Response:
     """Spend points at once, without a hold: what a till or a game needs. The same id again is the same spend."""
-    made, book = await checkout.spend(
-        actions_of(request),
-        write,
-        key_of(caller, member_id),
-        _wanted(body, body.spend_id, member_id),
-        now=now_of(request),
-    )
-    return SpendOut(
-        spend_id=made.hold_id,
-        asset=made.asset,
-        points=made.points,
-        returned=made.returned,
-        spent_at=made.held_at,
-        order_id=made.order_id,
-        balance=_balance(made, book),
-    )
+    wanted = _wanted(body, body.spend_id, member_id)
+    return await together.answer(checkout.spend(key_of(caller, member_id), wanted, answer=_spend_out))
 
 
 def _wanted(body: HoldIn | SpendIn, name: str, member_id: str) -> Wanted:
@@ -174,6 +153,18 @@ def _hold_out(hold: Hold, book: Book) -> HoldOut:
     return HoldOut.model_validate(
         {name: getattr(hold, name) for name in HoldOut.model_fields if name != "balance"}
         | {"balance": _balance(hold, book)}
+    )
+
+
+def _spend_out(made: Hold, book: Book) -> SpendOut:
+    return SpendOut(
+        spend_id=made.hold_id,
+        asset=made.asset,
+        points=made.points,
+        returned=made.returned,
+        spent_at=made.held_at,
+        order_id=made.order_id,
+        balance=_balance(made, book),
     )
 
 

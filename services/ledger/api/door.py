@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 from pydantic import AwareDatetime
 
 from services.ledger import views
 from services.ledger.actions import Actions
 from services.ledger.domain.book import MemberKey
 from services.ledger.showcase import Showcase
+from shared.events.fields import NO_NUL
 from shared.http.auth import requires
+from shared.http.gathering import Gathered, gathered
 from shared.tokens import Caller
 
-MemberId = Annotated[str, Path(max_length=200, examples=["customer-7"])]
+MemberId = Annotated[str, Path(max_length=200, pattern=NO_NUL, examples=["customer-7"])]
 AsOf = Annotated[
     AwareDatetime | None,
     Query(description="Only what had happened by then.", examples=["2026-06-30T22:00:00Z"]),
@@ -26,6 +28,7 @@ WrittenBy = Annotated[
 Asset = Annotated[str, Query(max_length=64, examples=["points"])]
 Reader = Annotated[Caller, requires("ledger:read")]
 Writer = Annotated[Caller, requires("ledger:write")]
+Together = Annotated[Gathered, Depends(gathered)]
 
 
 def actions_of(request: Request) -> Actions:

@@ -36,6 +36,7 @@ from services.ledger.schemas.rewards import (
     UseIn,
     VoidIn,
 )
+from shared.errors import InvalidInput
 from shared.events import Grant
 from shared.http.auth import OtherMember, requires
 from shared.http.idempotency import DryRun, Write, door_router
@@ -206,6 +207,8 @@ async def give(
     dry_run: DryRun = False,
 ) -> IssuedOut:
     """Give a member something, with a reason: a reward of the catalogue, or one of your own making."""
+    if body.valid_until is not None and body.valid_until <= now_of(request):
+        raise InvalidInput("`valid_until` has passed; a gift is good for some time")
     gives = grant_of(body.gives, body.valid_until) if body.gives is not None else None
     issued, book = await rewards.give(
         actions_of(request),

@@ -4,7 +4,9 @@
 |---|---|
 | `book` | the rows of a batch, and `post`, the only way a point moves |
 | `lots` | which points are spent first, and when they expire |
-| `program` | the merchant's rules, as values |
+| `rules` | one earning rule, as a value |
+| `prepared` | what of the rules can be told before an event comes |
+| `program` | the merchant's program, as values |
 | `conditions` | when a rule holds, and why it does not |
 | `when` | what a `when` expression may look at |
 | `persons` | what is known of a person: birthday, time zone, segments |

@@ -174,7 +174,8 @@ def buyer_of(book: Book, key: MemberKey, at: datetime) -> Buyer:
         if reward.state != VOIDED and reward.source == BOUGHT:
             had.setdefault(reward.reward, []).append(reward.issued_at)
     available = {asset: balance.available for asset, balance in book.balances.of(key).items()}
-    return Buyer(available, levels[-1] if levels else None, had=had)
+    level = levels[-1] if levels else None
+    return Buyer(available, level, book.person(key).segments_at(at), had=had)
 
 
 def _offer(program: LedgerProgram, name: str) -> Offer:

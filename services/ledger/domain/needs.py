@@ -203,6 +203,8 @@ def usage_of_edits(book: Book, stated: Iterable[tuple[MemberKey, str]]) -> set[t
     """Where the caps count orders that are stated once more: by the time at which they were asked first."""
     needs = Needs()
     for key, order_id in stated:
+        if book.purchases.get(key, order_id) is None:
+            continue
         awards = [award for award in book.awards.of(key).values() if award.order_id == order_id]
         for version in book.programs[key[0]].all if awards else ():
             program = version.rules

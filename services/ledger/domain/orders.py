@@ -1,4 +1,4 @@
-"""What a paid order earns, and what it holds after an edit, refunds or a cancellation.
+"""What a paid order earns, and what it holds after refunds or a cancellation; `edits` has what an edit makes of it.
 
 By target, never by delta: `points to hold = min(award, f(what the customer keeps))`, under the rules stored with the
 award; the transfer is the difference to what the order holds now. Hence the result does not depend on the order of
@@ -37,7 +37,6 @@ from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.occasions import note_purchase
 from services.ledger.domain.persons import kept_facts, person_facts
 from services.ledger.domain.program import LedgerProgram
-from services.ledger.domain.reasking import Reasked
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.returns import return_spent
 from shared.events import Event, OrderPaid
@@ -57,9 +56,7 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     version = book.versions_of(event.program_id).at(event.time)
     program, paid = version.rules, event.data
     before = book.purchases.get(key, paid.order_id)
-    if before is not None and before.paid is not None:
-        edit_order(event, book, key, before)
-        return
+    assert before is None or before.paid is None, "an order that was stated before is edited"
     purchase = (
         Purchase(*key, paid.order_id, paid, event.time, version.number, event.time)
         if before is None
@@ -68,33 +65,34 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
         )
     )
     order = order_of(paid, program.currency)
-    nth = (book.order_counts.get(key, "") or 0) + 1
-    book.order_counts.put(key, "", nth)
+    nth = book.nth_order(key)
     facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
     facts = with_person(facts, program, book, key, event.time)
     book.put_purchase(purchase)
     note_purchase(book, key, event.time)
-    left = kept_of(purchase, order)
+    left = kept_of(purchase, order) if before is not None else None
     usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, frozen, caps=usages):
         room = usages.room_left(program.capped.get(PAID, ()), earned)
         usages.count(earned)
         allowed = replace(frozen, room=room) if room else frozen
-        holding = _target(program, facts, allowed, earned.points, earned.asset, left)
+        holding = target_of(program, facts, allowed, earned.points, earned.asset, left)
         breakdown = explanation(facts, earned, allowed, usages.cuts)
-        _grant_order(event, book, key, program, purchase, earned, breakdown, holding)
+        grant_order(event, book, key, program, purchase, facts, earned, breakdown, holding)
 
 
-def _grant_order(
+def grant_order(
     event: Event[OrderPaid],
     book: Book,
     key: MemberKey,
     program: LedgerProgram,
     purchase: Purchase,
+    facts: Facts,
     earned: Earned,
     breakdown: dict[str, Any],
     holding: int,
 ) -> None:
+    """Write what an order earned of one asset, and what it holds of that already."""
     award_id = award_id_of(purchase.order_id, earned.asset)
     version = purchase.program_version or 1
     grant(
@@ -104,121 +102,10 @@ def _grant_order(
         Origin(award_id, event.id, event.time, version, AWARD, purchase.order_id),
         earned,
         breakdown=breakdown,
-        state=state_of(program.wait_for(PAID, earned.asset), event.time, purchase.fulfilled_at, program),
+        # `facts.at` is the event's time in the program's zone already, in which days are counted.
+        state=state_of(program.wait_for(PAID, earned.asset), facts.at, purchase.fulfilled_at, program),
         holding=holding,
     )
-
-
-def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purchase) -> None:
-    """The shop edited a paid order: it moves to the target of its new lines, under the version of the first.
-
-    First and newest are those by the time of the event, in whatever order they come.
-    """
-    purchase = _with_statement(event, book, before)
-    assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
-    program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
-    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
-    book.put_purchase(purchase)
-    return_spent(book, key, purchase.order_id, cause=event.id, at=event.time)
-    awards = _awards_of(book, key, purchase.order_id)
-    if purchase.program_version != before.program_version:
-        _decide_anew(event, book, key, purchase, order, awards)
-        return
-    left = kept_of(purchase, order)
-    for award in awards:
-        facts = facts_of(program, purchase, order, award.breakdown)
-        earned, frozen, breakdown = _earned_again(book, key, program, facts, award)
-        target = _target(program, facts, frozen, earned.points, earned.asset, left)
-        edited = _edited(book, award, program, purchase, earned, breakdown)
-        hold_target(book, edited, program, target, cause=event.id, at=event.time)
-
-
-def _earned_again(
-    book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, award: Award
-) -> tuple[Earned, Frozen, dict[str, Any]]:
-    """What an edited order earns of one asset: what is frozen of it, and its explanation."""
-    frozen = frozen_of(award.breakdown)
-    if not program.capped.get(PAID) and award.asset not in program.bounded:
-        earned = _of_asset(earn(program, facts, frozen), award.asset)
-        return earned, frozen, explanation(facts, earned, frozen)
-    asked_at = replace(facts, at=award.happened_at.astimezone(program.zone))
-    caps = Reasked(book, key, program, asked_at, award)
-    earned = _of_asset(earn(program, facts, frozen, caps=caps), award.asset)
-    caps.count(earned)
-    frozen = replace(frozen, room=caps.rooms(earned))
-    return earned, frozen, explanation(facts, earned, frozen, caps.cuts) | caps.stored(earned)
-
-
-def _decide_anew(
-    event: Event[OrderPaid], book: Book, key: MemberKey, purchase: Purchase, order: Order, awards: list[Award]
-) -> None:
-    """The first statement came last: the order moves to what its own version gives, also where that is another asset.
-
-    What the caps left for a rule stays so; what only this version's rules ask is asked and counted now.
-    """
-    assert purchase.paid_at is not None, "it was stated"
-    program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
-    left, known = kept_of(purchase, order), {award.asset: award for award in awards}
-    person: Mapping[str, Any] = awards[0].breakdown if awards else {}
-    facts = with_person(facts_of(program, purchase, order, person), program, book, key, purchase.paid_at)
-    for asset in dict.fromkeys([*known, *(rule.asset for rule in program.rules_for(PAID))]):
-        award = known.get(asset)
-        if award is not None:
-            earned, frozen, breakdown = _earned_again(book, key, program, facts, award)
-            target = _target(program, facts, frozen, earned.points, asset, left)
-            edited = _edited(book, award, program, purchase, earned, breakdown)
-            hold_target(book, edited, program, target, cause=event.id, at=event.time)
-            continue
-        usages = usages_of(book, key, program, facts)
-        frozen = Frozen(Fraction(person.get("earn_times", "1")))
-        earned = _of_asset(earn(program, facts, frozen, caps=usages), asset)
-        rooms = usages.room_left(program.capped.get(PAID, ()), earned)
-        usages.count(earned)
-        frozen = replace(frozen, room=rooms)
-        target = _target(program, facts, frozen, earned.points, asset, left)
-        breakdown = explanation(facts, earned, frozen, usages.cuts)
-        _grant_order(event, book, key, program, purchase, earned, breakdown, target)
-
-
-def _edited(
-    book: Book,
-    award: Award,
-    program: LedgerProgram,
-    purchase: Purchase,
-    earned: Earned,
-    breakdown: dict[str, Any],
-) -> Award:
-    """The award as the edit makes it, still holding what it held."""
-    edited = replace(
-        award,
-        points=earned.points,
-        reversed=earned.points - award.held_points,
-        breakdown=breakdown,
-        program_version=purchase.program_version or 1,
-    )
-    return _waiting_anew(book, edited, program, purchase)
-
-
-def _with_statement(event: Event[OrderPaid], book: Book, before: Purchase) -> Purchase:
-    """The purchase with one more statement of the shop about it."""
-    assert before.paid is not None and before.paid_at is not None and before.stated_at is not None  # noqa: PT018
-    is_newest = event.time >= before.stated_at
-    older, newest = (before.paid, event.data) if is_newest else (event.data, before.paid)
-    first_at = min(before.paid_at, event.time)
-    version = book.versions_of(event.program_id).at(first_at)
-    gone = _lines(older, version.rules) - _lines(newest, version.rules)
-    return replace(
-        before,
-        paid=newest,
-        paid_at=first_at,
-        stated_at=max(before.stated_at, event.time),
-        program_version=version.number,
-        removed_lines=tuple(sorted({*before.removed_lines, *gone})),
-    )
-
-
-def _lines(paid: OrderPaid, program: LedgerProgram) -> set[str]:
-    return {line.id for line in order_of(paid, program.currency).lines}
 
 
 def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
@@ -234,18 +121,18 @@ def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
     left = kept_of(purchase, order)
     assert left is not None, "a refund leaves less than everything"
-    for award in _awards_of(book, key, purchase.order_id):
+    for award in awards_of_order(book, key, purchase.order_id):
         facts = facts_of(program, purchase, order, award.breakdown)
         frozen = frozen_of(award.breakdown)
-        target = _target(program, facts, frozen, award.points, award.asset, left)
+        target = target_of(program, facts, frozen, award.points, award.asset, left)
         hold_target(book, award, versions.at(at).rules, target, cause=cause, at=at)
 
 
 def fulfil(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
     """The first fulfilment, by its time, starts the wait; one that was in time revives an award that was cancelled."""
-    for award in _awards_of(book, key, purchase.order_id):
+    for award in awards_of_order(book, key, purchase.order_id):
         program = book.versions_of(key[0]).numbered(award.program_version).rules
-        waiting = _waiting_anew(book, award, program, purchase)
+        waiting = waiting_anew(book, award, program, purchase)
         if waiting is award:
             continue
         book.put_award(waiting)
@@ -253,11 +140,11 @@ def fulfil(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: da
             order = order_of(purchase.paid, program.currency, purchase.removed_lines)
             facts = facts_of(program, purchase, order, award.breakdown)
             left = kept_of(purchase, order)
-            target = _target(program, facts, frozen_of(award.breakdown), award.points, award.asset, left)
+            target = target_of(program, facts, frozen_of(award.breakdown), award.points, award.asset, left)
             hold_target(book, waiting, program, target, cause=cause, at=at)
 
 
-def _waiting_anew(book: Book, award: Award, program: LedgerProgram, purchase: Purchase) -> Award:
+def waiting_anew(book: Book, award: Award, program: LedgerProgram, purchase: Purchase) -> Award:
     """The award with the state and the due moment that the times of its order give; what is available stays so."""
     assert purchase.paid_at is not None, "an award has an order that was paid"
     wait = program.wait_for(PAID, award.asset)
@@ -313,6 +200,7 @@ def _facts(
     facts = Facts(
         trigger=PAID,
         at=at.astimezone(program.zone),
+        utc=at,
         order=order,
         items=items_after_discounts(order),
         nth_order=nth if program.counts_orders else None,
@@ -325,7 +213,7 @@ def _facts(
     return facts, Frozen(Fraction(level.earn_times)) if level else NOT_FROZEN
 
 
-def _target(
+def target_of(
     program: LedgerProgram, facts: Facts, frozen: Frozen, points: int, asset: str, left: Kept | None
 ) -> int:
     """What an award of `points` may hold where this much is kept (None: all of it); nothing kept, nothing held."""
@@ -333,7 +221,7 @@ def _target(
         return points
     if not any(left.shares):
         return 0
-    return min(points, _of_asset(earn(program, of_kept(facts, left), frozen), asset).points)
+    return min(points, of_asset(earn(program, of_kept(facts, left), frozen), asset).points)
 
 
 def of_kept(facts: Facts, left: Kept) -> Facts:
@@ -342,12 +230,13 @@ def of_kept(facts: Facts, left: Kept) -> Facts:
     return replace(facts, kept=left, items=items_after_discounts(facts.order, left))
 
 
-def _awards_of(book: Book, key: MemberKey, order_id: str) -> list[Award]:
+def awards_of_order(book: Book, key: MemberKey, order_id: str) -> list[Award]:
+    """What the order itself earned, an award for each asset."""
     return [
         award for award in book.awards.of(key).values() if award.order_id == order_id and award.kind == AWARD
     ]
 
 
-def _of_asset(earned: tuple[Earned, ...], asset: str) -> Earned:
+def of_asset(earned: tuple[Earned, ...], asset: str) -> Earned:
     """What was earned of one asset: nothing where the version has no rule that gives it."""
     return next((each for each in earned if each.asset == asset), None) or Earned(asset, 0, (), 0, ())

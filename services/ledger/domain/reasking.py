@@ -21,7 +21,8 @@ from services.ledger.domain.budgets import take
 from services.ledger.domain.caps import Cut, bucket_of, left_of, said
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import PROGRAM, Earned, per
-from services.ledger.domain.program import Cap, LedgerProgram, Rule
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.rules import Cap, Rule
 from shared.orders import Share
 from shared.orders.paid import plain
 from shared.rows import replace
@@ -39,11 +40,11 @@ class Reasked(Allowances):
     __slots__ = ("_counted", "_first")
 
     def __init__(
-        self, book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, award: Award | None
+        self, book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, award: Award
     ) -> None:
         super().__init__(book, key, program, facts)
-        self._first = _first_rooms(award) if award is not None else {}
-        self._counted = _counted(award) if award is not None else {}
+        self._first = _first_rooms(award)
+        self._counted = _counted(award, book)
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:
         """What is left beside what the order has already, and never more than was found first."""
@@ -141,12 +142,18 @@ def _first_rooms(award: Award) -> dict[str, Share]:
     return {rule: plain(Fraction(points)) for rule, points in stored.items()}
 
 
-def _counted(award: Award) -> dict[str, Share]:
+def _counted(award: Award, book: Book) -> dict[str, Share]:
     """What of this award caps have counted; what the program refused wholly was counted nowhere."""
     breakdown = award.breakdown
+    program = book.versions_of(award.program_id).numbered(award.program_version).rules
     if "counted" in breakdown:
         return {rule: plain(Fraction(points)) for rule, points in breakdown["counted"].items()}
     if breakdown.get("room", {}).get(PROGRAM) == "0":
         return {}
-    of_rules = {rule: plain(Fraction(points) / unit) for rule, points, unit in breakdown.get("rules", [])}
-    return {**of_rules, PROGRAM: award.points}
+    capped = {rule.name for rules in program.capped.values() for rule in rules}
+    found = {
+        rule: plain(Fraction(points) / unit)
+        for rule, points, unit in breakdown.get("rules", [])
+        if rule in capped
+    }
+    return found | {PROGRAM: award.points} if award.asset in program.bounded else found

@@ -129,8 +129,9 @@ def _moments(purchase: Purchase, order: Order | None) -> list[tuple[datetime, st
 
 def _part_kept(purchase: Purchase, order: Order | None, refunds: Sequence[RefundAt | None]) -> Share:
     """Which part of the items after discounts is kept after these refunds, from 0 to 1."""
-    if order is None or None in refunds:
+    if None in refunds:
         return 0
+    assert order is not None, "refunds of an order that has not come wait for it"
     some = tuple(refund for refund in refunds if refund is not None)
     left = kept_of(replace(purchase, refunds=some, cancelled_at=None), order)
     return 1 if left is None else _part_of(left)
@@ -164,7 +165,7 @@ def _come_back(book: Book, key: MemberKey, hold: Hold, points: int, *, cause: st
     borne = min(hold.borne, points)
     returning = points - borne
     first = hold.captured - hold.returned - returning
-    draws = list(drawn(hold, first, first + returning))[::-1]
+    draws = list(drawn(hold, first, first + returning))
     less = replace(hold, returned=hold.returned + returning, borne=hold.borne - borne)
     book.put_hold(less)
     living = [each for each in draws if _lives(_lot(book, key, hold.asset, each), at)]

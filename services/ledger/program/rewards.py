@@ -66,8 +66,9 @@ def _price(reader: Reader, words: CatalogueReward, path: Path) -> tuple[int, str
     if words.costs is None:
         return 0, POINTS
     text = f"{words.costs} {POINTS}" if words.costs.isdecimal() else words.costs
+    faults = len(reader.faults)
     asset, amount = amount_of(reader, text, (*path, "costs"))
-    if not amount:
+    if not amount and len(reader.faults) == faults:
         reader.fault((*path, "costs"), "what costs nothing is given by hand: leave `costs` out")
     elif amount.denominator != 1:
         reader.fault((*path, "costs"), f"{words.costs} is no whole number; write how many in full")
@@ -93,6 +94,8 @@ def _check_gives(reader: Reader, gives: Gives, path: Path, price: int) -> None:
         reader.fault(
             (*place, "points"), "points for points is no reward; leave `costs` out to give them by hand"
         )
+    if gives.percent_off is not None and not gives.percent_off.strip("0. %"):
+        reader.fault((*place, "percent_off"), "a percentage off is more than 0 %")
     if gives.uses > 1 and gives.pool:
         reader.fault((*place, "uses"), "a code of the shop is counted by the shop; leave `uses` out")
 

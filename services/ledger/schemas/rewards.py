@@ -112,7 +112,7 @@ class GrantIn(Wish):
 
     kind: Literal["coupon", "free_shipping", "product", "gift_card", "ticket", "credit", "points"]
     amount: Amount | None = Field(default=None, examples=["5.00"])
-    percent: Annotated[str, Field(pattern=r"^(100|[1-9]?[0-9])(\.[0-9]{1,2})?$")] | None = Field(
+    percent: Annotated[str, Field(pattern=r"^(100|[1-9]?[0-9](\.[0-9]{1,2})?)$")] | None = Field(
         default=None, examples=[None]
     )
     at_most: Amount | None = Field(default=None, examples=[None])
@@ -135,8 +135,11 @@ class GrantIn(Wish):
         }
         if not needed.get(self.kind, True):
             raise ValueError(f"a gift of kind `{self.kind}` says what it gives: {_NEEDED[self.kind]}")
-        if (self.amount or self.at_most or self.order_at_least) and self.currency is None:
+        amounts = [each for each in (self.amount, self.at_most, self.order_at_least) if each is not None]
+        if amounts and self.currency is None:
             raise ValueError("an amount has a `currency`")
+        if not all(each.strip("0.") for each in (*amounts, self.percent or "1")):
+            raise ValueError("nothing is no amount; leave it out")
         return self
 
 

@@ -39,6 +39,12 @@ WHERE m.program_id = k.program_id AND m.member_id = k.member_id
 -- Who has something due, longest first. They are locked only by the batch that settles them.
 SELECT program_id, member_id FROM ledger.member WHERE next_due <= $1 ORDER BY next_due LIMIT $2
 
+-- name: known_members
+SELECT m.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id FROM ledger.member WHERE program_id = k.program_id AND member_id = k.member_id
+) AS m
+
 -- name: member_exists
 SELECT 1 FROM ledger.member WHERE program_id = $1 AND member_id = $2
 

@@ -137,6 +137,11 @@ class Store:
             await self._save_movements(connection, book.transfers)
         book.journal.mark()
 
+    async def known_members(self, connection: AnyConnection, keys: Iterable[MemberKey]) -> set[MemberKey]:
+        """Those of these members that the ledger has heard of."""
+        rows = await connection.fetch(self._sql.known_members, *_columns(sorted(keys), 2))
+        return {(row["program_id"], row["member_id"]) for row in rows}
+
     async def due_members(self, connection: AnyConnection, until: datetime, limit: int) -> list[MemberKey]:
         """Members with something due, longest first."""
         return [tuple(row) for row in await connection.fetch(self._sql.due_members, until, limit)]

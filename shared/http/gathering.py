@@ -1,0 +1,204 @@
+"""Writes that come at the same moment are decided together, in one transaction: what a poll is for events.
+
+    Together = Annotated[Gathered, Depends(gathered)]
+
+    @router.post("/members/{member_id}/spends", status_code=201, response_model=SpendOut)
+    async def spend(order: SpendIn, caller: Writer, together: Together) -> Response:
+        return await together.answer(Spend(...))
+
+Nobody waits for company: a request that comes alone is decided at once, and those that come while a transaction runs
+are the next one. Each gets its own answer or its own refusal, and an `Idempotency-Key` is kept as with `Write`.
+
+What a newcomer would get wrong: a fault that nobody foresaw rolls back everybody's transaction. So each of them is
+decided once more, alone, and only the one that carries the fault is told of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shared.clock import Clock
+from shared.database import NOT_NOW
+from shared.errors import ServiceError
+from shared.http.auth import caller_of
+from shared.http.idempotency import (
+    DryRun,
+    IdempotencyKey,
+    KeptAnswers,
+    Question,
+    hash_of,
+)
+from shared.http.transaction import Connection, connection_of
+from shared.queries import Queries
+
+MOST_AT_ONCE = 200  # a transaction of so many takes some 50 ms: nobody waits longer for the others
+LANES = 2  # one decides while the other waits for its commit
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The answer to one command: status and JSON."""
+
+    status: int
+    body: bytes
+
+
+Decide = Callable[[Connection, Sequence[Any], datetime], Awaitable[Sequence[Decided | ServiceError]]]
+"""Decides commands in order, on the connection of an open transaction; a refused one leaves no trace."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request that waits for its answer."""
+
+    command: Any
+    question: Question | None
+    answer: asyncio.Future[Response]
+
+
+@dataclass(slots=True)
+class Gathering:
+    """The requests of one kind that wait, and the transactions that take them."""
+
+    acquire: Callable[[], AbstractAsyncContextManager[Connection]]
+    queries: Queries
+    decide: Decide
+    clock: Clock
+    committed: Callable[[], None] = lambda: None
+    _waiting: list[_Asked] = field(default_factory=list)
+    _lanes: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def answer(self, command: Any, question: Question | None) -> Response:
+        """The answer to a command, once it is committed.
+
+        Raises:
+            ServiceError: what refused it. RequestInProgress, IdempotencyKeyReused: see `idempotency`.
+        """
+        asked = _Asked(command, question, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
+        if len(self._lanes) < LANES:
+            lane = asyncio.create_task(self._run())
+            self._lanes.add(lane)
+            lane.add_done_callback(self._lanes.discard)
+        return await asked.answer
+
+    async def _run(self) -> None:
+        while batch := self._next():
+            await self._settle(batch)
+
+    def _next(self) -> list[_Asked]:
+        """The oldest requests; one that repeats a key of the same batch waits for the next."""
+        batch: list[_Asked] = []
+        later: list[_Asked] = []
+        keys = set()
+        for asked in self._waiting:
+            key = asked.question.identity if asked.question else None
+            if len(batch) < MOST_AT_ONCE and (key is None or key not in keys):
+                batch.append(asked)
+                keys.add(key)
+            else:
+                later.append(asked)
+        self._waiting = later
+        return batch
+
+    async def _settle(self, batch: list[_Asked]) -> None:
+        try:
+            async with self.acquire() as connection, connection.transaction():
+                answers = await self._answers(connection, batch)
+        except (*NOT_NOW, ServiceError) as error:
+            _tell(batch, [error] * len(batch))
+        except Exception as error:
+            if len(batch) == 1:
+                _tell(batch, [error])
+                return
+            for each in batch:
+                await self._settle([each])
+        else:
+            self.committed()
+            _tell(batch, answers)
+
+    async def _answers(
+        self, connection: Connection, batch: Sequence[_Asked]
+    ) -> list[Response | BaseException]:
+        now = self.clock()
+        kept = KeptAnswers(connection, self.queries, now)
+        known = await kept.look_up([asked.question for asked in batch])
+        fresh = [place for place, found in enumerate(known) if found is None]
+        decided = await self.decide(connection, [batch[place].command for place in fresh], now)
+        answers: list[Response | BaseException] = [found or ServiceError("") for found in known]
+        to_keep: list[tuple[Question, Response]] = []
+        for place, outcome in zip(fresh, decided, strict=True):
+            answer = outcome if isinstance(outcome, ServiceError) else response_of(outcome)
+            answers[place] = answer
+            question = batch[place].question
+            if question is not None and isinstance(answer, Response):
+                to_keep.append((question, answer))
+        await kept.keep(to_keep)
+        return answers
+
+
+def response_of(decided: Decided) -> Response:
+    """The answer as it leaves."""
+    return Response(decided.body, status_code=decided.status, media_type="application/json")
+
+
+def _tell(batch: Sequence[_Asked], answers: Sequence[Response | BaseException]) -> None:
+    for asked, answer in zip(batch, answers, strict=True):
+        if asked.answer.done():  # whoever asked has hung up
+            continue
+        if isinstance(answer, BaseException):
+            asked.answer.set_exception(answer)
+        else:
+            asked.answer.set_result(answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What an endpoint asks: its command is decided with those of others, or alone and undone for a dry run."""
+
+    request: Request
+    key: str | None
+    dry_run: bool
+
+    async def answer(self, command: Any) -> Response:
+        """The answer, once it is committed.
+
+        Raises:
+            ServiceError: what refused it. RequestInProgress: 409. IdempotencyKeyReused: 422.
+        """
+        gathering: Gathering = self.request.app.state.gathering
+        if self.dry_run:
+            return await self._try(gathering, command)
+        question = None
+        if self.key is not None:
+            caller = caller_of(self.request)
+            identity = (caller.program_id, caller.subject, self.key)
+            service: str = self.request.app.state.service
+            question = Question(service, identity, hash_of(self.request, await self.request.body()))
+        return await gathering.answer(command, question)
+
+    async def _try(self, gathering: Gathering, command: Any) -> Response:
+        async with connection_of(self.request) as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                (outcome,) = await gathering.decide(connection, [command], gathering.clock())
+                await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            finally:
+                await transaction.rollback()
+        if isinstance(outcome, ServiceError):
+            raise outcome
+        return response_of(outcome)
+
+
+def gathered(request: Request, key: IdempotencyKey = None, dry_run: DryRun = False) -> Gathered:
+    """The dependency; it comes behind `requires(...)`, since a kept answer is its caller's own."""
+    return Gathered(request, key, dry_run)
