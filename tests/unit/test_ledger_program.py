@@ -59,6 +59,11 @@ def faults(document: dict[str, Any]) -> list[tuple[str, str]]:
             "another rule is called 'rule'; each needs its name",
         ),
         (
+            a_document(FIXED | {"rule": "level"}),
+            "ledger.earn[0].rule",
+            "'level' is how decisions call the level's own multiplier; take another",
+        ),
+        (
             a_document(FIXED | {"limit": "once"}),
             "ledger.earn[0].limit",
             "write `1 per product` or `500 per month`, not 'once'",

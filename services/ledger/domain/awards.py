@@ -15,6 +15,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from services.ledger.domain.activity import was_active
 from services.ledger.domain.book import (
     AVAILABLE,
     CANCELLED,
@@ -29,7 +30,8 @@ from services.ledger.domain.book import (
 from services.ledger.domain.caps import Cut
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import ONCE, Earned, Frozen
-from services.ledger.domain.lots import expiry_of, open_lot
+from services.ledger.domain.expiry import expiry_of
+from services.ledger.domain.lots import open_lot
 from services.ledger.domain.persons import kept_with_award
 from services.ledger.domain.program import LedgerProgram, Wait
 from shared.calendar import due_in_days
@@ -113,6 +115,8 @@ def grant(
             ]
         )
         credit(book, award, program, held, kind=origin.kind, cause=origin.cause, at=origin.at, rules=rules)
+        if program.lives_by_activity:
+            was_active(book, key, origin.at)
     return award
 
 
@@ -179,6 +183,7 @@ def activate(book: Book, award: Award, program: LedgerProgram) -> None:
     )
     expires_at = expiry_of(program.policy_for(award.asset), at)
     open_lot(book, transfer, expires_at)
+    was_active(book, key, at)
     held = award.held_points if award.order_id else None
     book.announce(transfer, PointsEarned, kind=award.kind, order_points=held, expires_at=expires_at)
 

@@ -172,14 +172,21 @@ class _Reckoning:
         covering = [(rule, self._places(rule) if rule.lined else everywhere) for rule in rules]
         if not self._prepared.loners & self._holding:
             return covering
-        here = [giving([rule.rule for rule, places in covering if place in places]) for place in everywhere]
+        here = [giving(self._rules_at(place, covering)) for place in everywhere]
         return [(rule, [i for i in places if rule.rule in here[i]]) for rule, places in covering]
+
+    def _rules_at(self, place: int, covering: Sequence[tuple[ReadyRule, Places]]) -> list[Rule]:
+        """The rules that hold on a line: one without a unit for the currency does not, and stands before nobody."""
+        currency = self._facts.order.currency if self._facts.order is not None else ""
+        return [
+            rule.rule
+            for rule, places in covering
+            if place in places and not (rule.counts and rule.number_in(currency) is None)
+        ]
 
     def _base(self, rules: Sequence[ReadyRule]) -> list[Share]:
         """Base points per line."""
         sums: list[Share] = [0] * len(self._lines)
-        if self._prepared.loners & self._holding:  # who has no unit does not match, and so is in nobody's way
-            rules = [rule for rule in rules if self._has_unit(rule)]
         for rule, places in self._standing(rules):
             numbers = self._numbers(rule, places)
             if numbers is not None:
@@ -189,13 +196,6 @@ class _Reckoning:
                     given += number
                 self._answers[rule.name] = Answer(rule.name, given, self._unit)
         return sums
-
-    def _has_unit(self, ready: ReadyRule) -> bool:
-        order = self._facts.order
-        if order is None or ready.number_in(order.currency) is not None:
-            return True
-        self._refuse(ready, f"it has no unit for {order.currency}")
-        return False
 
     def _numbers(self, ready: ReadyRule, places: Places) -> list[Share] | None:
         """What a rule by amount or item gives on these lines; None where it has no unit for the currency."""
@@ -234,18 +234,21 @@ class _Reckoning:
         return min(wanted, room)
 
     def _factors(self, rules: Sequence[ReadyRule], base: Sequence[Share]) -> list[Factor]:
-        """The product of the multipliers on each line, at most ten; the level's is stackable and comes last."""
+        """The product of the multipliers on each line, at most ten; the level's comes last."""
         factors: list[Factor] = [(1, 1)] * len(base)
-        standing = self._standing(rules)
-        for rule, places in standing:
+        for rule, places in self._standing(rules):
             self._answers[rule.name] = Answer(rule.name, *self._multiply(factors, rule.times, places, base))
         if self._level is not None:
-            alone = {place for rule, places in standing if not rule.rule.stackable for place in places}
-            places = (
-                [place for place in self._everywhere if place not in alone] if alone else self._everywhere
-            )
+            places = self._level_places(rules)
             self._answers[LEVEL] = Answer(LEVEL, *self._multiply(factors, self._level, places, base))
         return factors
+
+    def _level_places(self, rules: Sequence[ReadyRule]) -> Places:
+        """The lines that the level multiplies: all but those on which a rule that is not stackable stands alone."""
+        if not self._prepared.loners & self._holding:
+            return self._everywhere
+        standing = [places for rule, places in self._standing(rules) if not rule.rule.stackable]
+        return [place for place in self._everywhere if not any(place in places for places in standing)]
 
     def _multiply(
         self, factors: list[Factor], times: Factor, places: Places, base: Sequence[Share]

@@ -91,7 +91,10 @@ def needs_of(events: Sequence[Event[Any]], programs: Mapping[str, Versions[Ledge
     for event in events:
         versions = programs.get(event.program_id)
         if versions is not None and event.member_id is not None:
-            _add(needs, event, (event.program_id, event.member_id), versions.at(event.time).rules)
+            key, program = (event.program_id, event.member_id), versions.at(event.time).rules
+            _add(needs, event, key, program)
+            if program.lives_by_activity:
+                needs.detailed.add(key)
     for program_id, versions in programs.items():
         if have_goals(versions):
             mine = [event for event in events if event.program_id == program_id]

@@ -72,6 +72,12 @@ class PointsPolicy:
     expiry_rounded_to: Period = Period.DAY
     negative: Negative = Negative.ALLOW
     rounding: Rounding = Rounding.DOWN
+    by_activity: bool = False
+    """Whether the months count from the member's last activity instead of the activation."""
+    expire_on: tuple[int, int] | None = None
+    """Month and day of the calendar on which points expire; None where they live for months, or for ever."""
+    least_days: int = 90
+    """How long points live at least that expire on a day of the calendar."""
 
 
 @dataclass(frozen=True)  # no slots: what is derived from it is kept
@@ -179,6 +185,11 @@ class LedgerProgram:
         of_rules = [rule.budget for rules in self.rules.values() for rule in rules if rule.budget is not None]
         of_all = [budget for budgets in self.budgets.values() for budget in budgets]
         return {(budget.name, budget.terms): budget.amount for budget in [*of_rules, *of_all]}
+
+    @cached_property
+    def lives_by_activity(self) -> bool:
+        """True where something expires unless its member is active: every activity needs the lots then."""
+        return any(policy.by_activity for policy in (self.points, *self.policies.values()))
 
     @cached_property
     def assets(self) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
     program = LedgerProgram(
         currency=head.currency,
         zone=reader.zone,
-        points=policy_of(reader, section.points),
+        points=policy_of(reader, section.points, ("ledger", "points")),
         rules=rules_of(reader),
         waits=waits_of(reader, section.pending, ("ledger", "pending")),
         spending=spending_of(reader),

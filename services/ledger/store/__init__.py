@@ -62,7 +62,7 @@ PURCHASE_COLUMNS = Purchase.__struct_fields__
 """Columns are called as the fields are: a row is the tuple of its values, and the other way round."""
 _BREAKDOWN = AWARD_COLUMNS.index("breakdown")
 
-CHANGING_LOT = ("program_id", "member_id", "asset", "lot_no", "remaining", "expired")
+CHANGING_LOT = ("program_id", "member_id", "asset", "lot_no", "remaining", "expired", "expires_at")
 CHANGING_HOLD = (
     "program_id", "member_id", "hold_id", "state", "captured", "order_id", "returned", "borne", "draws",
 )  # fmt: skip
