@@ -102,6 +102,8 @@ class LedgerProgram:
     """How many whole points all earning rules together may give everybody, by asset."""
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
+    four_eyes: Mapping[str, int] = field(default_factory=dict)
+    """Above how many an adjustment by hand needs a second person, by asset."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
     """How long awards of an asset are pending, where that differs: by asset and trigger."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.program.adjustments import four_eyes_of
 from services.ledger.program.assets import asset_waits_of, policies_of
 from services.ledger.program.caps import program_budgets_of, program_caps_of
 from services.ledger.program.earning import rules_of
@@ -50,6 +51,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         budgets=program_budgets_of(reader),
         goals=goals_of(reader),
         asset_waits=asset_waits_of(reader),
+        four_eyes=four_eyes_of(reader),
     )
     if reader.faults:
         raise invalid(reader.faults)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from services.ledger.words.adjustments import Adjustments
 from services.ledger.words.assets import Asset, AssetName
 from services.ledger.words.caps import ProgramCap
 from services.ledger.words.earning import EarnRule
@@ -33,6 +34,7 @@ class LedgerSection(Section):
     earn: Annotated[list[EarnRule], Field(default_factory=list, max_length=500)]
     caps: Annotated[list[ProgramCap], Field(default_factory=list, max_length=100)]
     spend: Spend = Spend()
+    adjustments: Adjustments = Adjustments()
 
 
 class Head(Section):
