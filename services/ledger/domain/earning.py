@@ -187,8 +187,6 @@ class _Reckoning:
     def _base(self, rules: Sequence[ReadyRule]) -> list[Share]:
         """Base points per line."""
         sums: list[Share] = [0] * len(self._lines)
-        if self._prepared.loners & self._holding:  # who has no unit does not match, and so is in nobody's way
-            rules = [rule for rule in rules if self._has_unit(rule)]
         for rule, places in self._standing(rules):
             numbers = self._numbers(rule, places)
             if numbers is not None:
@@ -198,13 +196,6 @@ class _Reckoning:
                     given += number
                 self._answers[rule.name] = Answer(rule.name, given, self._unit)
         return sums
-
-    def _has_unit(self, ready: ReadyRule) -> bool:
-        order = self._facts.order
-        if order is None or ready.number_in(order.currency) is not None:
-            return True
-        self._refuse(ready, f"it has no unit for {order.currency}")
-        return False
 
     def _numbers(self, ready: ReadyRule, places: Places) -> list[Share] | None:
         """What a rule by amount or item gives on these lines; None where it has no unit for the currency."""
@@ -243,10 +234,9 @@ class _Reckoning:
         return min(wanted, room)
 
     def _factors(self, rules: Sequence[ReadyRule], base: Sequence[Share]) -> list[Factor]:
-        """The product of the multipliers on each line, at most ten; the level's is stackable and comes last."""
+        """The product of the multipliers on each line, at most ten; the level's comes last."""
         factors: list[Factor] = [(1, 1)] * len(base)
-        standing = self._standing(rules)
-        for rule, places in standing:
+        for rule, places in self._standing(rules):
             self._answers[rule.name] = Answer(rule.name, *self._multiply(factors, rule.times, places, base))
         if self._level is not None:
             alone = {place for rule, places in standing if not rule.rule.stackable for place in places}
