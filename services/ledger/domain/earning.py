@@ -234,9 +234,10 @@ class _Reckoning:
         return min(wanted, room)
 
     def _factors(self, rules: Sequence[ReadyRule], base: Sequence[Share]) -> list[Factor]:
-        """The product of the multipliers on each line, at most ten; the level's comes last."""
+        """The product of the multipliers on each line, at most ten; the level's is stackable and comes last."""
         factors: list[Factor] = [(1, 1)] * len(base)
-        for rule, places in self._standing(rules):
+        standing = self._standing(rules)
+        for rule, places in standing:
             self._answers[rule.name] = Answer(rule.name, *self._multiply(factors, rule.times, places, base))
         if self._level is not None:
             alone = {place for rule, places in standing if not rule.rule.stackable for place in places}

@@ -40,6 +40,7 @@ from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import budgets, goals
 from services.ledger.store.guests import save_guests
+from services.ledger.store.levels import levels_of, text_of
 from services.ledger.store.persons import load_persons, save_persons
 from services.ledger.store.rewards import load_shelf, save_shelf
 from shared.database import AnyConnection
@@ -141,8 +142,9 @@ class Store:
 
     async def known_members(self, connection: AnyConnection, keys: Iterable[MemberKey]) -> set[MemberKey]:
         """Those of these members that the ledger has heard of."""
-        rows = await connection.fetch(self._sql.known_members, *_columns(sorted(keys), 2))
-        return {(row["program_id"], row["member_id"]) for row in rows}
+        return {
+            tuple(row) for row in await connection.fetch(self._sql.known_members, *_columns(sorted(keys), 2))
+        }
 
     async def due_members(self, connection: AnyConnection, until: datetime, limit: int) -> list[MemberKey]:
         """Members with something due, longest first."""
@@ -188,7 +190,7 @@ class Store:
         for row in await connection.fetch(query, *columns):
             program_id, member_id, joined_at, levels, *moments = row
             key = (program_id, member_id)
-            member = Member(program_id, member_id, joined_at, _levels(levels), *moments)
+            member = Member(program_id, member_id, joined_at, levels_of(levels), *moments)
             book.members.load(key, "", member)
             book.stored_due[key] = member.next_due
 
@@ -407,7 +409,7 @@ def _award(row: Row) -> Award:
 
 def _member_row(member: Member) -> tuple[Any, ...]:
     program_id, member_id, joined_at, levels, *moments = astuple(member)
-    return (program_id, member_id, joined_at, _levels_json(levels) if levels else "[]", *moments)
+    return (program_id, member_id, joined_at, text_of(levels) if levels else "[]", *moments)
 
 
 def _usage_row(usage: Usage) -> tuple[Any, ...]:
@@ -439,13 +441,3 @@ def _award_row(award: Award) -> tuple[Any, ...]:
 def _hold_row(hold: Hold) -> tuple[Any, ...]:
     draws = json.dumps([[each.lot_no, each.points] for each in hold.draws])
     return astuple(replace(hold, draws=draws))
-
-
-def _levels(text: str) -> tuple[Level, ...]:
-    if text == "[]":
-        return ()
-    return tuple(Level(datetime.fromisoformat(since), name, times) for since, name, times in json.loads(text))
-
-
-def _levels_json(levels: Sequence[Level]) -> str:
-    return json.dumps([[level.since.isoformat(), level.name, level.earn_times] for level in levels])
