@@ -25,7 +25,6 @@ from services.ledger.domain.book import (
     Book,
     Draw,
     Hold,
-    Level,
     Lot,
     Member,
     MemberKey,
