@@ -40,7 +40,9 @@ SERVICES: dict[str, Service] = {
 }
 ONLY_ASK = ("/quote", "/preview", "/validate")
 """What is asked with a body, and changes nothing."""
-FOR_STAFF = ("/rewards/{reward_id}/use", "/rewards/{reward_id}/void", "/gifts")
+DECIDES = ("/approve", "/reject")
+"""What a second person decides, with a right of its own."""
+FOR_STAFF = ("/rewards/{reward_id}/use", "/rewards/{reward_id}/void", "/gifts", "/adjustments")
 """What concerns a member and is no member's to decide: their own token may not."""
 FRIEND = "friend-of-anna"
 ORDER = an_order_paid("4242.00", order_id="order-of-demo")
@@ -74,9 +76,10 @@ class Operation:
     def body(self, document: dict[str, Any]) -> Any:
         """What the document's examples say that it is asked with; None where it wants nothing."""
         content = self.described.get("requestBody", {}).get("content", {})
-        if "application/json" not in content:
+        asked = content.get("application/json")
+        if asked is None:
             return None
-        return example_of(content["application/json"]["schema"], document["components"]["schemas"])
+        return asked.get("example") or example_of(asked["schema"], document["components"]["schemas"])
 
     @property
     def names_member(self) -> bool:
@@ -242,7 +245,7 @@ async def test_a_token_without_the_scope_is_refused_whatever_else_it_may_do(
 async def test_reading_is_no_right_to_write(town: Town) -> None:
     for operation in town.operations():
         asks = operation.method == "GET" or operation.path.endswith(ONLY_ASK)
-        verb = "read" if asks else "write"
+        verb = "approve" if operation.path.endswith(DECIDES) else "read" if asks else "write"
         assert all(scope.endswith(f":{verb}") for scope in operation.scopes), (
             f"{operation}: {operation.scopes}"
         )
