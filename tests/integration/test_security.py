@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import pytest
 import yaml
-from httpx import Response
+from httpx import AsyncClient, Response
 
 from shared.database import Connection, connect, role_of
 from shared.events import Balance as BalanceAfter
@@ -96,6 +96,7 @@ class Town:
     url: str
     houses: dict[str, Running]
     ids: dict[str, str]
+    clients: dict[str, AsyncClient]
 
     @cached_property
     def documents(self) -> dict[str, dict[str, Any]]:
@@ -117,13 +118,12 @@ class Town:
 
     async def calls(self, operation: Operation, *, token: str | None, **ids: str) -> Response:
         """Call an endpoint, with a body where it wants one."""
-        async with self.houses[operation.service].client(token=False) as client:
-            return await client.request(
-                operation.method,
-                operation.address(self.ids | ids),
-                json=operation.body(self.documents[operation.service]),
-                headers={"Authorization": f"Bearer {token}"} if token else {},
-            )
+        return await self.clients[operation.service].request(
+            operation.method,
+            operation.address(self.ids | ids),
+            json=operation.body(self.documents[operation.service]),
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+        )
 
 
 def example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
@@ -161,7 +161,10 @@ async def town(servers: Servers, keys: KeyPair) -> AsyncIterator[Town]:
         for house in houses.values():
             for program in ("demo", "second"):
                 await house.applies(document | {"program": program})
-        yield Town(url, houses, await _lived_in(houses))
+        clients = {
+            name: await stack.enter_async_context(house.client(token=False)) for name, house in houses.items()
+        }
+        yield Town(url, houses, await _lived_in(houses), clients)
 
 
 async def _lived_in(houses: dict[str, Running]) -> dict[str, str]:

@@ -73,6 +73,7 @@ async def adjustments_listed(
 ) -> Page[AdjustmentOut]:
     """Adjustments by id: those that wait for a second person (`state=proposed`), those of a member, all."""
     (after,) = ADJUSTMENTS.read(cursor) or ("",)
+    await actions_of(request).programs.one(connection, caller.program_id)  # one that nobody applied is told
     rows = await adjustments.listed(
         actions_of(request),
         connection,
