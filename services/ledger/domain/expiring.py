@@ -63,13 +63,15 @@ def tell_of(book: Book, key: MemberKey, what: Expiring) -> None:
         if lot.remaining and (lot.told_at is None or lot.told_at < what.at):
             book.put_lot(replace(lot, told_at=what.at))
     if not known:
-        book.outgoing.append(_event(book, key, what, sum(lot.remaining for lot in group)))
+        # Named by a lot that is told of this step once: of what was told and then spent, nothing is in memory any more.
+        first = min(lot.lot_no for lot in group if lot.remaining)
+        book.outgoing.append(_event(book, key, what, sum(lot.remaining for lot in group), first))
 
 
-def _event(book: Book, key: MemberKey, what: Expiring, points: int) -> Event[PointsExpiring]:
+def _event(book: Book, key: MemberKey, what: Expiring, points: int, first_lot: int) -> Event[PointsExpiring]:
     program_id, member_id = key
     has = book.balance(key, what.asset)
-    step = (what.asset, what.expires_at.isoformat(), str(what.days))
+    step = (what.asset, what.expires_at.isoformat(), str(what.days), str(first_lot))
     return Event(
         id=derived_id("ledger", program_id, member_id, "expiring", *step),
         source=SOURCE,
