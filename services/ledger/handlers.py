@@ -22,6 +22,7 @@ from services.ledger.domain.deeds import (
     take_back_grants,
     take_back_review,
 )
+from services.ledger.domain.edits import edit_order
 from services.ledger.domain.erasure import erase
 from services.ledger.domain.goal_awards import follow_goals
 from services.ledger.domain.guests import credit, holder_of, is_creditable, keep, owner_of, tell_address
@@ -104,7 +105,10 @@ def _follow_guest(event: Event[Any], book: Book, handler: MemberHandler[Any]) ->
 def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     """A paid order earns, unless a refund that overtook it already took everything back; it captures what paid it."""
     before = book.purchases.get(key, event.data.order_id)
-    award_order(event, book, key)
+    if before is None or before.paid is None:
+        award_order(event, book, key)
+    else:
+        edit_order(event, book, key, before)
     capture_for_order(event, book, key)
     gone = before.paid.coupon_codes if before is not None and before.paid is not None else ()
     if event.data.coupon_codes or gone:

@@ -317,13 +317,11 @@ CAPS = [
     case("an_edit_stays_within_the_room_that_was_found", at_most("50 per month"), [euros("40.00"), euros("80.00")],
          [40, 50]),
     case("an_edit_takes_no_room_that_another_order_has_taken", at_most("100 per month"),
-         [euros("60.00", "1"), euros("60.00", "2"), euros("90.00", "1")], [60, 40, 60],
-         marks=not_yet("an edit is bounded by the room of its first statement alone")),
+         [euros("60.00", "1"), euros("60.00", "2"), euros("90.00", "1")], [60, 40, 60]),
     case("what_an_edit_adds_is_counted", at_most("100 per month"),
-         [euros("60.00", "1"), euros("90.00", "1"), euros("60.00", "2")], [60, 90, 10],
-         marks=not_yet("the usage of a cap is not counted for an edit")),
+         [euros("60.00", "1"), euros("90.00", "1"), euros("60.00", "2")], [60, 90, 10]),
     case("an_edit_beyond_the_room_is_rejected_too", at_most("50 per month", beyond="reject"),
-         [euros("40.00"), euros("80.00")], [40, 0], marks=not_yet("an edit shrinks where the cap rejects")),
+         [euros("40.00"), euros("80.00")], [40, 0]),
 ]  # fmt: skip
 
 REFUNDS = [

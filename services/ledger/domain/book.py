@@ -146,6 +146,12 @@ class Award(Row, frozen=True, gc=False):
     due_at: datetime | None = None
 
     @property
+    def asked_at(self) -> datetime:
+        """When the rules and caps were asked: an order of a guest is booked later than it was paid."""
+        said = self.breakdown.get("asked_at")
+        return datetime.fromisoformat(said) if said else self.happened_at
+
+    @property
     def held_points(self) -> int:
         """What the order (or event) holds now: awarded less reversed."""
         return self.points - self.reversed

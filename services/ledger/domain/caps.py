@@ -123,11 +123,16 @@ def said(cap: Cap) -> str:
 
 def room_of(cap: Cap, usage: Usage | None, wanted: Share) -> Share | None:
     """What one cap leaves of what is wanted, where so much of it is used; None for no bound."""
+    room = left_of(cap, usage)
+    return 0 if room is not None and cap.rejects and room < wanted else room
+
+
+def left_of(cap: Cap, usage: Usage | None) -> Share | None:
+    """What is left of a cap of which so much is used; None for no bound."""
     if cap.times is not None:
         return None if (usage.times if usage is not None else 0) < cap.times else 0
     assert cap.points is not None, "a cap counts times or points"
-    room = cap.points if usage is None else max(0, cap.points - usage.points)
-    return 0 if cap.rejects and room < wanted else room
+    return cap.points if usage is None else max(0, cap.points - usage.points)
 
 
 @lru_cache(maxsize=DAYS_REMEMBERED)

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from services.ledger.domain.book import Purchase, RefundAt
+from services.ledger.domain.edits import edit_order, with_statement
 from services.ledger.domain.goal_awards import follow_goals
 from services.ledger.domain.keeping import order_of_purchase
-from services.ledger.domain.orders import award_purchase, edit_order, with_statement, without_contact
+from services.ledger.domain.orders import award_purchase, without_contact
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.using import follow_statement
 from shared.events import Event, OrderCancelled, OrderFulfilled, OrderPaid, OrderRefunded, event_type

@@ -35,7 +35,7 @@ from services.ledger.domain.book import (
     Usage,
 )
 from services.ledger.domain.goals import Part
-from services.ledger.domain.needs import Needs
+from services.ledger.domain.needs import Needs, usage_of_edits
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import budgets, goals
@@ -230,9 +230,10 @@ class Store:
                 _load_award(book, row)
 
     async def _load_usage(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
-        if not needs.usage:
+        wanted = needs.usage | usage_of_edits(book, needs.stated) if needs.stated else needs.usage
+        if not wanted:
             return
-        for row in await connection.fetch(self._sql.load_usage, *_columns_of_ids(needs.usage)):
+        for row in await connection.fetch(self._sql.load_usage, *_columns_of_ids(wanted)):
             program_id, member_id, rule, bucket, times, points = row
             usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
             book.usage.load((program_id, member_id), (rule, bucket), usage)
