@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from random import Random
 from typing import Any
 
 import asyncpg
-import msgspec
 from msgspec.structs import astuple
 
 from services.ledger.domain.book import (
@@ -25,12 +24,10 @@ from services.ledger.domain.book import (
     Book,
     Draw,
     Hold,
-    Level,
     Lot,
     Member,
     MemberKey,
     Purchase,
-    RefundAt,
     Transfer,
     Usage,
 )
@@ -53,7 +50,6 @@ from services.ledger.store.rows import (
     usage_row,
 )
 from shared.database import AnyConnection
-from shared.events import OrderPaid
 from shared.orders import exact
 from shared.programs import Versions
 from shared.queries import Queries
