@@ -11,6 +11,7 @@
 | `when` | what a `when` expression may look at |
 | `persons` | what is known of a person: birthday, time zone, segments |
 | `occasions` | what the calendar earns |
+| `guests` | orders without a customer: kept, and credited later |
 | `earning` | what the rules make of an order or another event |
 | `caps` | how often and how much a rule may give |
 | `awards` | what an event earned: written, waiting, activated |

@@ -70,6 +70,14 @@ def state_of(
     return WAITING, deadline
 
 
+def state_at(state: tuple[str, datetime | None], at: datetime) -> tuple[str, datetime | None]:
+    """The same for an award that is booked later than it began: what would have ended by itself meanwhile has ended."""
+    name, due_at = state
+    if due_at is None or at < due_at:
+        return state
+    return (AVAILABLE if name == PENDING else CANCELLED), None
+
+
 def grant(
     book: Book,
     key: MemberKey,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.ledger.domain.budgets import BudgetKey, Portion
 from services.ledger.domain.goals import Part, Reached
@@ -23,6 +23,9 @@ from shared.events import Event, OrderPaid, OrderRefunded, event_type
 from shared.orders import Share
 from shared.programs import Versions, unknown
 from shared.rows import Entries, Journal, Row, Rows, replace
+
+if TYPE_CHECKING:  # guests have purchases
+    from services.ledger.domain.guests import Guests
 
 MemberKey = tuple[str, str]
 """Program and member: the group of every row."""
@@ -143,6 +146,12 @@ class Award(Row, frozen=True, gc=False):
     due_at: datetime | None = None
 
     @property
+    def asked_at(self) -> datetime:
+        """When the rules and caps were asked: an order of a guest is booked later than it was paid."""
+        said = self.breakdown.get("asked_at")
+        return datetime.fromisoformat(said) if said else self.happened_at
+
+    @property
     def held_points(self) -> int:
         """What the order (or event) holds now: awarded less reversed."""
         return self.points - self.reversed
@@ -237,6 +246,8 @@ class Book:
     short: set[BudgetKey] = field(default_factory=set)
     """Budgets of which an event wanted more than the batch had."""
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    guests: Guests | None = None
+    """Orders of guests; None where no program of the batch keeps any."""
     _counting: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

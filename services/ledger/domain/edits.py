@@ -28,6 +28,7 @@ from services.ledger.domain.orders import (
     target_of,
     waiting_anew,
     with_person,
+    without_contact,
 )
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.reasking import Reasked
@@ -40,7 +41,7 @@ from shared.rows import replace
 
 def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purchase) -> None:
     """The shop edited a paid order: it moves to the target of its new lines, under the version of the first."""
-    purchase = _with_statement(event, book, before)
+    purchase = with_statement(event, book, before)
     assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
     program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
@@ -67,7 +68,7 @@ def _earned_again(
     if not program.capped.get(PAID) and award.asset not in program.bounded:
         earned = of_asset(earn(program, facts, frozen), award.asset)
         return earned, frozen, explanation(facts, earned, frozen)
-    asked_at = replace(facts, at=award.happened_at.astimezone(program.zone))
+    asked_at = replace(facts, at=award.asked_at.astimezone(program.zone))
     caps = Reasked(book, key, program, asked_at, award)
     earned = of_asset(earn(program, facts, frozen, caps=caps), award.asset)
     caps.count(earned)
@@ -103,7 +104,9 @@ def _decide_anew(
         frozen = replace(frozen, room=rooms)
         target = target_of(program, facts, frozen, earned.points, asset, left)
         breakdown = explanation(facts, earned, frozen, usages.cuts)
-        grant_order(event, book, key, program, purchase, facts, earned, breakdown, target)
+        grant_order(
+            book, key, program, purchase, facts, earned, breakdown, target, cause=event.id, at=event.time
+        )
 
 
 def _edited(
@@ -115,6 +118,8 @@ def _edited(
     breakdown: dict[str, Any],
 ) -> Award:
     """The award as the edit makes it, still holding what it held."""
+    if award.asked_at != award.happened_at:
+        breakdown = breakdown | {"asked_at": award.asked_at.isoformat()}
     edited = replace(
         award,
         points=earned.points,
@@ -125,11 +130,12 @@ def _edited(
     return waiting_anew(book, edited, program, purchase)
 
 
-def _with_statement(event: Event[OrderPaid], book: Book, before: Purchase) -> Purchase:
+def with_statement(event: Event[OrderPaid], book: Book, before: Purchase) -> Purchase:
     """The purchase with one more statement of the shop about it."""
     assert before.paid is not None and before.paid_at is not None and before.stated_at is not None  # noqa: PT018
     is_newest = event.time >= before.stated_at
-    older, newest = (before.paid, event.data) if is_newest else (event.data, before.paid)
+    said = without_contact(event.data)
+    older, newest = (before.paid, said) if is_newest else (said, before.paid)
     first_at = min(before.paid_at, event.time)
     version = book.versions_of(event.program_id).at(first_at)
     gone = _lines(older, version.rules) - _lines(newest, version.rules)

@@ -233,7 +233,7 @@ def _usage_of_edits(book: Book, stated: Iterable[tuple[MemberKey, str]]) -> set[
         for version in book.programs[key[0]].all if awards else ():
             program = version.rules
             for award in awards:
-                facts = Facts(trigger=PAID, at=award.happened_at.astimezone(program.zone))
+                facts = Facts(trigger=PAID, at=award.asked_at.astimezone(program.zone))
                 _add_rule_caps(needs, key, program, facts)
                 _add_whole_caps(needs, key, program, facts)
     return needs.usage

@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.allowances import usages_of
-from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
+from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_at, state_of
 from services.ledger.domain.book import (
     AVAILABLE,
     CANCELLED,
@@ -53,10 +53,10 @@ def award_id_of(order_id: str, asset: str) -> str:
 
 def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     """A paid order earns, unless refunds that overtook it already took everything back."""
-    version = book.versions_of(event.program_id).at(event.time)
-    program, paid = version.rules, event.data
-    before = book.purchases.get(key, paid.order_id)
+    before = book.purchases.get(key, event.data.order_id)
     assert before is None or before.paid is None, "an order that was stated before is edited"
+    version = book.versions_of(event.program_id).at(event.time)
+    paid = without_contact(event.data)
     purchase = (
         Purchase(*key, paid.order_id, paid, event.time, version.number, event.time)
         if before is None
@@ -64,13 +64,25 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
             before, paid=paid, paid_at=event.time, program_version=version.number, stated_at=event.time
         )
     )
-    order = order_of(paid, program.currency)
+    award_purchase(book, key, purchase, cause=event.id, at=event.time)
+
+
+def award_purchase(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
+    """A purchase that is paid earns by the rules of its own time; it is booked at `at`, which may be later.
+
+    What came back of it meanwhile is taken off at once, and a wait that ended meanwhile has ended.
+    """
+    paid, paid_at, number = purchase.paid, purchase.paid_at, purchase.program_version
+    assert paid is not None and paid_at is not None and number is not None  # noqa: PT018 - all or none
+    program = book.versions_of(key[0]).numbered(number).rules
+    order = order_of(paid, program.currency, purchase.removed_lines)
     nth = book.nth_order(key)
-    facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
-    facts = with_person(facts, program, book, key, event.time)
+    facts, frozen = _facts(program, paid, order, paid_at, book.member(key), nth)
+    facts = with_person(facts, program, book, key, paid_at)
     book.put_purchase(purchase)
-    note_purchase(book, key, event.time)
-    left = kept_of(purchase, order) if before is not None else None
+    note_purchase(book, key, paid_at)
+    came_back = purchase.refunds or purchase.cancelled_at is not None
+    left = kept_of(purchase, order) if came_back else None
     usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, frozen, caps=usages):
         room = usages.room_left(program.capped.get(PAID, ()), earned)
@@ -78,11 +90,12 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
         allowed = replace(frozen, room=room) if room else frozen
         holding = target_of(program, facts, allowed, earned.points, earned.asset, left)
         breakdown = explanation(facts, earned, allowed, usages.cuts)
-        grant_order(event, book, key, program, purchase, facts, earned, breakdown, holding)
+        if at is not paid_at:
+            breakdown["asked_at"] = paid_at.isoformat()
+        grant_order(book, key, program, purchase, facts, earned, breakdown, holding, cause=cause, at=at)
 
 
 def grant_order(
-    event: Event[OrderPaid],
     book: Book,
     key: MemberKey,
     program: LedgerProgram,
@@ -91,21 +104,34 @@ def grant_order(
     earned: Earned,
     breakdown: dict[str, Any],
     holding: int,
+    *,
+    cause: str,
+    at: datetime,
 ) -> None:
-    """Write what an order earned of one asset, and what it holds of that already."""
+    """Write what an order earned of one asset, and what it holds of that already; booked at `at`."""
+    # `facts.at` is the time of payment in the program's zone already, in which days are counted.
+    state = state_of(program.wait_for(PAID, earned.asset), facts.at, purchase.fulfilled_at, program)
+    if at is not purchase.paid_at:
+        state = state_at(state, at)
     award_id = award_id_of(purchase.order_id, earned.asset)
     version = purchase.program_version or 1
     grant(
         book,
         key,
         program,
-        Origin(award_id, event.id, event.time, version, AWARD, purchase.order_id),
+        Origin(award_id, cause, at, version, AWARD, purchase.order_id),
         earned,
         breakdown=breakdown,
-        # `facts.at` is the event's time in the program's zone already, in which days are counted.
-        state=state_of(program.wait_for(PAID, earned.asset), facts.at, purchase.fulfilled_at, program),
-        holding=holding,
+        state=state,
+        holding=holding if state[0] != CANCELLED else 0,
     )
+
+
+def without_contact(paid: OrderPaid) -> OrderPaid:
+    """The order as it may be kept here: without an e-mail address and what referrals compare."""
+    if paid.email is None and paid.signals is None:
+        return paid
+    return replace(paid, email=None, signals=None)
 
 
 def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:

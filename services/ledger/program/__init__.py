@@ -41,6 +41,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         zone=reader.zone,
         points=policy_of(reader, section.points, ("ledger", "points")),
         rules=rules_of(reader),
+        guest_days=int(section.guests.keep.split()[0]) if section.guests is not None else None,
         waits=waits_of(reader, section.pending, ("ledger", "pending")),
         spending=spending_of(reader),
         catalogue=catalogue_of(reader),
