@@ -1,7 +1,7 @@
 """Warns of a program that works and is hard to live with: of words without effect, and of riddles.
 
-A riddle is what a member cannot work out in the head. Example: 100 points are worth 1.00 EUR, or 250 points 5.00 EUR: anybody sees what 400 points
-are worth. 27 points for 5 % are a riddle: what are 50 points worth?
+A riddle is what a member cannot work out in the head. Example: 100 points are worth 1.00 EUR, or 250 points 5.00 EUR:
+anybody sees what 400 points are worth. 27 points for 5 % are a riddle: what are 50 points worth?
 
 What a newcomer would get wrong: a warning refuses nothing. It stands beside the answer when a program is checked or
 applied, and the merchant decides.
