@@ -81,7 +81,12 @@ def midnight_after(at: date | datetime, zone: ZoneInfo) -> datetime:
 
 def due_in_days(days: int, since: datetime, zone: ZoneInfo) -> datetime:
     """When something is due that is due `days` after a moment: at the midnight that follows."""
-    return midnight_after(day_of(since, zone) + timedelta(days=days), zone)
+    return _midnight_after_days(days, day_of(since, zone), zone)
+
+
+@lru_cache(maxsize=_MIDNIGHTS_REMEMBERED)
+def _midnight_after_days(days: int, day: date, zone: ZoneInfo) -> datetime:
+    return midnight_after(day + timedelta(days=days), zone)
 
 
 def first_day(period: Period, day: date) -> date:

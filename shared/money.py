@@ -112,10 +112,15 @@ def largest_remainder(total: int, weights: Sequence[int | Fraction]) -> list[int
     whole = sum(weights)
     if not whole:
         return largest_remainder(total, [1] * len(weights))
-    parts = [int(total * weight // whole) for weight in weights]
+    parts, remainders = [], []
+    for weight in weights:
+        part, remainder = divmod(total * weight, whole)
+        parts.append(part)
+        remainders.append(remainder)
     missing = total - sum(parts)
-    if missing:
-        remainders = [total * weight % whole for weight in weights]
+    if missing == 1:
+        parts[remainders.index(max(remainders))] += 1
+    elif missing:
         # `sorted` is stable also in reverse, so among equal remainders the earlier part comes first.
         for index in sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)[:missing]:
             parts[index] += 1

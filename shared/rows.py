@@ -58,28 +58,35 @@ _ABSENT = object()
 
 
 class Rows(Generic[G, K, V]):
-    """The rows of one table: as loaded, and as the batch leaves them."""
+    """The rows of one table: as loaded, and as the batch leaves them.
 
-    __slots__ = ("_changed", "_groups", "_journal", "_loaded")
+    The group that was asked for last stays at hand (`_at`, `_rows`): the next question is mostly about it, too.
+    """
+
+    __slots__ = ("_at", "_changed", "_groups", "_loaded", "_noted", "_rows")
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+        self._noted = journal._steps.append
         self._groups: dict[G, dict[K, V]] = {}
         self._loaded: dict[tuple[G, K], None] = {}
         self._changed: dict[tuple[G, K], V] = {}
+        self._at: G | None = None
+        self._rows: dict[K, V] | None = None
 
     def load(self, group: G, key: K, row: V) -> None:
         """Bring in a row as the database has it."""
         rows = self._groups.get(group)
         if rows is None:
             rows = self._groups[group] = {}
+            self._at = None
         rows[key] = row
         self._loaded[(group, key)] = None
 
     def get(self, group: G, key: K) -> V | None:
         """The row as it is now, or None."""
-        rows = self._groups.get(group)
-        return None if rows is None else rows.get(key)
+        if group is not self._at:
+            self._at, self._rows = group, self._groups.get(group)
+        return None if self._rows is None else self._rows.get(key)
 
     def of(self, group: G) -> dict[K, V]:
         """All rows of a group that are in memory. Only to read."""
@@ -87,10 +94,12 @@ class Rows(Generic[G, K, V]):
 
     def put(self, group: G, key: K, row: V) -> None:
         """Put a row in its place."""
-        rows = self._groups.get(group)
+        if group is not self._at:
+            self._at, self._rows = group, self._groups.get(group)
+        rows = self._rows
         if rows is None:
-            rows = self._groups[group] = {}
-        self._journal._steps.append((self, group, key, rows.get(key, _ABSENT)))
+            rows = self._rows = self._groups[group] = {}
+        self._noted((self, group, key, rows.get(key, _ABSENT)))
         rows[key] = row
         self._changed[(group, key)] = row
 
@@ -121,16 +130,16 @@ class Rows(Generic[G, K, V]):
 class Entries(Generic[V]):
     """Rows that are only ever appended: transfers, outgoing events."""
 
-    __slots__ = ("_items", "_journal")
+    __slots__ = ("_items", "_noted")
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+        self._noted = journal._steps.append
         self._items: list[V] = []
 
     def append(self, item: V) -> None:
         """Add one at the end."""
         self._items.append(item)
-        self._journal._steps.append((self,))
+        self._noted((self,))
 
     def __iter__(self) -> Iterator[V]:
         return iter(self._items)

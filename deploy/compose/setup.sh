@@ -18,7 +18,7 @@ services() {
 secrets() {
   bad=""
   for name in POSTGRES_PASSWORD LEDGER_DATABASE_PASSWORD TIERS_DATABASE_PASSWORD REFERRALS_DATABASE_PASSWORD \
-    NOTIFIER_DATABASE_PASSWORD REFERRALS_HASH_KEY NOTIFIER_LINK_KEYS; do
+    NOTIFIER_DATABASE_PASSWORD LEDGER_HASH_KEY REFERRALS_HASH_KEY NOTIFIER_LINK_KEYS; do
     eval "value=\${$name:-}"
     case $value in "" | *change-me*) bad="$bad $name" ;; esac
   done

@@ -44,6 +44,7 @@ class Wiring:
     database_url: str
     kafka_bootstrap: str
     passwords: Mapping[str, str]
+    guest_key: str
     hash_key: str
     link_key: str
     keys: Path
@@ -84,6 +85,8 @@ class Wiring:
         }
 
     def _own(self, service: str) -> dict[str, str]:
+        if service == "ledger":
+            return {"LEDGER_HASH_KEY": self.guest_key}
         if service == "referrals":
             return {"REFERRALS_HASH_KEY": self.hash_key, "REFERRALS_PUBLIC_URL": self.url("referrals")}
         if service == "notifier":
@@ -133,13 +136,16 @@ def wire(
     with suppress(KeysUnusable):  # There is a pair already; its tokens go on working.
         write_key_pair(keys)
     note = folder / SECRETS
-    known: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.exists() else _new_secrets()
+    known = _new_secrets()
+    if note.exists():  # One of an older version may lack a secret.
+        known |= json.loads(note.read_text(encoding="utf-8"))
     known["ports"] = {door: _port(known["ports"].get(door)) for door in DOORS}
     write_note(note, json.dumps(known, indent=2) + "\n")
     return Wiring(
         database_url=database_url,
         kafka_bootstrap=kafka_bootstrap,
         passwords=known["passwords"],
+        guest_key=known["guest_key"],
         hash_key=known["hash_key"],
         link_key=known["link_key"],
         keys=keys.resolve(),
@@ -152,6 +158,7 @@ def wire(
 def _new_secrets() -> dict[str, Any]:
     return {
         "passwords": {name: secrets.token_urlsafe(24) for name in SERVICES},
+        "guest_key": secrets.token_hex(32),
         "hash_key": secrets.token_hex(32),
         "link_key": secrets.token_hex(32),
         "ports": {},

@@ -169,3 +169,38 @@ class CouponMoved(Unavailable):
     """The coupon went to another member just now; try again."""
 
     code = "coupon_moved"
+
+
+class NotReversible(ServiceError):
+    """The program lets nobody take back what is available."""
+
+    kind = Kind.CONFLICT
+    code = "not_reversible"
+
+
+class UnknownAdjustment(ServiceError):
+    """There is no adjustment with this id."""
+
+    kind = Kind.NOT_FOUND
+    code = "unknown_adjustment"
+
+
+class AdjustmentConflict(ServiceError):
+    """An adjustment with this id exists, with other content."""
+
+    kind = Kind.CONFLICT
+    code = "adjustment_conflict"
+
+
+class AdjustmentDecided(ServiceError):
+    """The adjustment was applied or rejected before."""
+
+    kind = Kind.CONFLICT
+    code = "adjustment_decided"
+
+
+class OwnAdjustment(ServiceError):
+    """Nobody decides what they proposed themselves."""
+
+    kind = Kind.FORBIDDEN
+    code = "own_adjustment"

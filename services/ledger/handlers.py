@@ -22,8 +22,10 @@ from services.ledger.domain.deeds import (
     take_back_grants,
     take_back_review,
 )
+from services.ledger.domain.edits import edit_order
 from services.ledger.domain.erasure import erase
 from services.ledger.domain.goal_awards import follow_goals
+from services.ledger.domain.guests import credit, holder_of, is_creditable, keep, owner_of, tell_address
 from services.ledger.domain.occasions import schedule_occasions
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.persons import change_segment, remember
@@ -68,14 +70,34 @@ def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
     @wraps(handler)
     def settled(event: Event[Any], book: Book) -> None:
         book.versions_of(event.program_id)
-        if event.member_id is None:
-            return  # an order of a guest concerns no member
-        key = (event.program_id, event.member_id)
-        if book.member(key).erased_at is None:
+        member_id = event.member_id
+        if member_id is None:
+            _follow_guest(event, book, handler)
+            return
+        key = (event.program_id, member_id)
+        member = book.member(key)
+        if member.erased_at is not None:
+            return
+        if member.next_due is not None and member.next_due <= event.time:
             settle(book, key, event.time)
-            handler(event, book, key)
+        handler(event, book, key)
 
     return settled
+
+
+def _follow_guest(event: Event[Any], book: Book, handler: MemberHandler[Any]) -> None:
+    """What happened to an order of a guest: the member's whose it is by now, or kept."""
+    key, at = owner_of(event, book), event.time
+    order = keep(event, book) if key is None else None
+    if order is not None and (holder := holder_of(order, book)) is not None:
+        key, at = holder.key, max(at, holder.since)
+    if key is None or book.member(key).erased_at is not None:
+        return
+    settle(book, key, at)
+    if order is None:
+        handler(event, book, key)
+    elif is_creditable(order, at):
+        credit(book, key, order, at)
 
 
 @on(OrderPaid)
@@ -83,7 +105,10 @@ def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
 def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     """A paid order earns, unless a refund that overtook it already took everything back; it captures what paid it."""
     before = book.purchases.get(key, event.data.order_id)
-    award_order(event, book, key)
+    if before is None or before.paid is None:
+        award_order(event, book, key)
+    else:
+        edit_order(event, book, key, before)
     capture_for_order(event, book, key)
     gone = before.paid.coupon_codes if before is not None and before.paid is not None else ()
     if event.data.coupon_codes or gone:
@@ -144,6 +169,7 @@ def welcome(event: Event[CustomerSignedUp], book: Book, key: MemberKey) -> None:
         book.members.put(key, "", replace(member, joined_at=event.time))
         award_deed(event, book, key)
     schedule_occasions(book, key)
+    _bring_orders(event, book, key)
 
 
 @on(CustomerUpdated)
@@ -152,6 +178,7 @@ def note_person(event: Event[CustomerUpdated], book: Book, key: MemberKey) -> No
     """Birth month and day and time zone are kept, nothing else; the next birthday may come sooner."""
     remember(book, key, event.data, event.time)
     schedule_occasions(book, key)
+    _bring_orders(event, book, key)
 
 
 @on(SegmentEntered, SegmentLeft)
@@ -245,3 +272,9 @@ def _use_codes(event: Event[OrderPaid], book: Book, key: MemberKey, gone: tuple[
 
 def _purchase(book: Book, key: MemberKey, order_id: str) -> Purchase:
     return book.purchases.get(key, order_id) or Purchase(*key, order_id)
+
+
+def _bring_orders(event: Event[Any], book: Book, key: MemberKey) -> None:
+    """Whoever tells an e-mail address brings the orders that a guest with that address paid."""
+    for order in tell_address(book, key, event.data.email, event.time):
+        credit(book, key, order, event.time)

@@ -9,6 +9,7 @@ import structlog
 
 from services.ledger import pools
 from services.ledger.actions import MEMBERS_AT_ONCE, Actions, occasions
+from services.ledger.store import guests
 from shared.jobs import Job
 from shared.service import Ports
 
@@ -18,6 +19,7 @@ FOLDED_AT_ONCE = 10_000
 WAITING_SHOWN = 20
 WAITING_DAYS = 30  # so long a refund may wait for its order before people are told
 DAY = 24 * 3600.0
+FORGET_SECONDS = 300.0  # so long the hash of an address may outlive the erasure of its member
 POOLS_SECONDS = 60.0  # a pool that empties faster is told of by its refusals
 
 
@@ -48,6 +50,16 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
                     left = await occasions.sweep(actions, connection, left)
                 portions += left is not None
         return portions
+
+    async def forget_guests() -> int:
+        """Orders that no guest came for in time, and addresses that nobody needs any more."""
+        total = 0
+        while True:
+            async with ports.pool.acquire() as connection, connection.transaction():
+                found = await guests.forget_guests(connection, ports.sql, ports.clock())
+            total += found
+            if found < guests.FORGOTTEN_AT_ONCE:
+                return total
 
     async def fold_and_check() -> int:
         """Fold what batches moved into the accounts, then see whether the books balance."""
@@ -80,6 +92,7 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
     return (
         Job("settle_due", ports.settings.due_every_seconds, settle_due),
         Job("sweep_occasions", ports.settings.due_every_seconds, sweep_occasions),
+        Job("forget_guests", FORGET_SECONDS, forget_guests),
         Job("fold_and_check", ports.settings.fold_every_seconds, fold_and_check),
         Job("report_waiting", DAY, report_waiting),
         Job("watch_pools", POOLS_SECONDS, watch_pools),

@@ -6,6 +6,7 @@ import services.ledger
 from services.ledger import api, jobs, program, verify
 from services.ledger.actions import Actions
 from services.ledger.actions.together import Together
+from services.ledger.domain.guests import Secret
 from services.ledger.handlers import on
 from services.ledger.settings import Settings
 from services.ledger.showcase import Showcase
@@ -35,7 +36,8 @@ def build(ports: Ports) -> Doors:
     """The ledger's doors on these ports."""
     programs = Programs(ports.machinery, program.parse)
     store = Store(ports.sql, ports.random)
-    actions = Actions(ports.sql, ports.machinery, store, programs, ports.random)
+    secret = Secret(ports.settings.hash_key.get_secret_value().encode())
+    actions = Actions(ports.sql, ports.machinery, store, programs, ports.random, secret)
     return Doors(
         handle=actions.handle,
         jobs=jobs.jobs_of(ports, actions),

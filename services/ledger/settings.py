@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.settings import ServiceSettings
@@ -17,6 +17,11 @@ class Settings(ServiceSettings):
         **ServiceSettings.model_config | {"env_prefix": "LEDGER_"}
     )
 
+    hash_key: SecretStr = Field(
+        min_length=16,
+        description="The secret behind the hashes of guests' e-mail addresses: 16 characters or more, such as from "
+        "`openssl rand -hex 32`. Set it once and keep it: with another key, orders that wait find nobody.",
+    )
     due_every_seconds: float = Field(
         default=5.0, gt=0, le=3600, description="How often the ledger looks for what has fallen due."
     )

@@ -71,6 +71,9 @@ CHECKS: dict[str, Callable[[Any], str]] = {
         f"reward {row['reward_id']} is {row['state']}, but its code was used {row['used']} of {row['uses']} times, is "
         "voided, or another's"
     ),
+    "adjustments_off": lambda row: (
+        f"adjustments say that they moved {row['said']} {row['asset']}, but their transfers moved {row['moved']}"
+    ),
     "awards_off": lambda row: (
         f"award {row['award_id']} should have moved {row['held']}, but its transfers moved {row['moved']}"
     ),

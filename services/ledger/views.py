@@ -14,7 +14,7 @@ from typing import Any
 from services.ledger.domain.awards import frozen_of
 from services.ledger.domain.book import Award, MemberKey, Purchase
 from services.ledger.domain.earning import Answer, earn
-from services.ledger.domain.goals import Goal, Progress, have_goals, progress_of
+from services.ledger.domain.goals import Goal, Part, Progress, have_goals, progress_of
 from services.ledger.domain.orders import facts_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.errors import UnknownDecision, UnknownMember
@@ -110,7 +110,7 @@ class Reading:
             event_id=event_id,
             member_id=key[1],
             happened_at=awards[0].happened_at,
-            awards=[_explained(award, purchase, versions) for award in awards],
+            awards=[explained(award, purchase, versions) for award in awards],
             goals=await self._goals(connection, purchase, versions),
         )
 
@@ -120,12 +120,7 @@ class Reading:
         if purchase is None or not have_goals(versions):
             return []
         parts = await self._store.periods(connection, purchase, versions)
-        found = []
-        for part in parts:
-            goal = versions.numbered(part.program_version).rules.goal(part.rule)
-            if part.order_id == purchase.order_id and goal is not None:
-                found.append(_goal_answer(progress_of(parts, goal, part, _goal_at(versions, part.rule))))
-        return found
+        return goals_of_book(parts, purchase, versions)
 
     async def _require_member(self, connection: AnyConnection, key: MemberKey) -> None:
         if not await connection.fetchval(self._sql.member_exists, *key):
@@ -141,7 +136,20 @@ def _budget_row(row: Any, newest: LedgerProgram) -> Mapping[str, Any]:
     return {**row, **named, "used": used, "left": left}
 
 
-def _explained(award: Award, purchase: Purchase | None, versions: Versions[LedgerProgram]) -> AwardOut:
+def goals_of_book(
+    parts: list[Part], purchase: Purchase, versions: Versions[LedgerProgram]
+) -> list[GoalAnswer]:
+    """How far the goals are that an order counts towards; `parts` is all that counts in its periods."""
+    found = []
+    for part in parts:
+        goal = versions.numbered(part.program_version).rules.goal(part.rule)
+        if part.order_id == purchase.order_id and goal is not None:
+            found.append(_goal_answer(progress_of(parts, goal, part, _goal_at(versions, part.rule))))
+    return found
+
+
+def explained(award: Award, purchase: Purchase | None, versions: Versions[LedgerProgram]) -> AwardOut:
+    """An award with what every rule said; `purchase` is the order that it is of."""
     breakdown = award.breakdown
     return AwardOut(
         award_id=award.award_id,

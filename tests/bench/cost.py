@@ -1,56 +1,19 @@
-"""What a million events cost: CPU seconds of worker, Postgres and Kafka, and the dearest places of the worker.
-
-What a newcomer would get wrong: the servers work with many processes that come and go. So the CPU time of a server is
-that of its whole tree: what lives, and what its main process has buried.
-"""
+"""Where the worker's own code spends its time: the dearest places, from a profile."""
 
 from __future__ import annotations
 
 import cProfile
 import pstats
-import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
-from deploy.local.stack import EmbeddedStack
 from services.ledger.main import SERVICE
 from shared.service import processor_of
 from tests.bench.ground import Bench, fresh
 from tests.bench.throughput import batches, claimed
 
 DEAREST = 3
-MILLION = 1_000_000
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(slots=True)
-class Cost:
-    """CPU seconds while something ran."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def per_million(self, events: int) -> dict[str, float]:
-        """CPU seconds per million events, by who used them."""
-        return {name: round(used / events * MILLION, 1) for name, used in self.seconds.items()}
-
-
-@contextmanager
-def measured(stack: EmbeddedStack) -> Iterator[Cost]:
-    """The CPU seconds of what this process starts, and of both servers, during the block."""
-    assert stack.postgres.pid is not None and stack.kafka.pid is not None, "the servers run"  # noqa: PT018
-    servers = {"postgres": psutil.Process(stack.postgres.pid), "kafka": psutil.Process(stack.kafka.pid)}
-    cost = Cost()
-    before = {name: _used(server) for name, server in servers.items()}
-    began = _children()
-    yield cost
-    cost.seconds["worker"] = _children() - began
-    for name, server in servers.items():
-        cost.seconds[name] = _used(server) - before[name]
 
 
 async def dearest(bench: Bench, events: int) -> list[dict[str, object]]:
@@ -92,22 +55,3 @@ def _is_ours(file: str) -> bool:
 
 def _label(file: str, name: str) -> str:
     return f"{Path(file).relative_to(ROOT).with_suffix('').as_posix().replace('/', '.')}.{name}"
-
-
-def _children() -> float:
-    """The CPU seconds of the processes that this one started and that have ended: the worker and its own."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _used(server: psutil.Process) -> float:
-    total = 0.0
-    for process in (server, *server.children(recursive=True)):
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-        if process == server:
-            total += times.children_user + times.children_system
-    return total

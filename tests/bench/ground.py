@@ -20,6 +20,7 @@ from shared.migrations import migrate
 from shared.outbox import Message
 from shared.relay import publish
 from shared.service import Doors, Ports, open_ports
+from shared.settings import ServiceSettings
 from shared.worker.records import Record
 from tests.bench.programs import TWENTY_RULES
 
@@ -104,13 +105,18 @@ async def make_template(stack: EmbeddedStack) -> None:
     await admin(stack, f"CREATE DATABASE {TEMPLATE}")
     url = named(stack.database_url, TEMPLATE)
     await migrate(url, SERVICE.package.__name__, schema=SERVICE.name)
-    ports = await open_ports(
-        SERVICE, SERVICE.settings.read(database_url=url, kafka_bootstrap=stack.kafka_bootstrap)
-    )
+    ports = await open_ports(SERVICE, settings_for(stack, url))
     doors = SERVICE.build(ports)
     async with ports.pool.acquire() as connection, connection.transaction():
         await doors.state["programs"].apply(connection, PROGRAM, TWENTY_RULES, now=datetime.now(UTC))
     await ports.pool.close()
+
+
+def settings_for(stack: EmbeddedStack, database_url: str) -> ServiceSettings:
+    """The settings of a ledger on this database."""
+    return SERVICE.settings.read(
+        database_url=database_url, kafka_bootstrap=stack.kafka_bootstrap, hash_key="only-for-the-bench"
+    )
 
 
 @asynccontextmanager
@@ -118,9 +124,7 @@ async def fresh(bench: Bench, name: str) -> AsyncIterator[tuple[Ports, Doors]]:
     """A copy of the template, opened as the ledger; dropped afterwards."""
     database = f"bench_{name}"
     await admin(bench.stack, f"CREATE DATABASE {database} TEMPLATE {TEMPLATE}")
-    settings = SERVICE.settings.read(
-        database_url=named(bench.stack.database_url, database), kafka_bootstrap=bench.stack.kafka_bootstrap
-    )
+    settings = settings_for(bench.stack, named(bench.stack.database_url, database))
     ports = await open_ports(SERVICE, settings)
     try:
         yield ports, SERVICE.build(ports)

@@ -10,8 +10,8 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from aiokafka import TopicPartition
 
@@ -22,6 +22,7 @@ from shared.kafka import consumer_client, started
 from shared.service import Ports, processor_of
 from shared.worker import positions
 from shared.worker.records import Partition, Record, time_of
+from tests.bench.consumption import used
 from tests.bench.ground import PARTITIONS, Bench, fresh
 from tests.bench.recording import Recorder, send_again
 
@@ -30,6 +31,7 @@ BATCH = 1000
 DEADLINE_SECONDS = 300
 LOOK_SECONDS = 0.01
 TOPIC = "shop.orders"
+MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Rates:
     effects: float
     published: float
     duplicates: float = 0.0
+    cpu: Mapping[str, float] = field(default_factory=dict)
+    """CPU seconds per million events, by who used them: worker, postgres, kafka."""
 
 
 async def bare_consumer(stack: EmbeddedStack, count: int) -> tuple[float, list[Record]]:
@@ -100,16 +104,18 @@ async def drain(bench: Bench, ports: Ports, shape: Shape, until: int) -> Rates:
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             first = await _handled(ports, more_than=0)
-            began = time.perf_counter()
+            began, before = time.perf_counter(), used(bench.stack, process.pid)
             await _handled(ports, more_than=until - 1)
-            effects = time.perf_counter() - began
+            effects, after = time.perf_counter() - began, used(bench.stack, process.pid)
             while await ports.pool.fetchval("SELECT count(*) FROM ledger.outbox"):
                 await asyncio.sleep(LOOK_SECONDS)
             published = time.perf_counter() - began
     finally:
         process.terminate()
         await process.wait()
-    return Rates((until - first) / effects, (until - first) / published)
+    count = until - first
+    cpu = {name: round((after[name] - before[name]) / count * MILLION, 1) for name in after}
+    return Rates(count / effects, count / published, cpu=cpu)
 
 
 def _environment(bench: Bench, ports: Ports, shape: Shape) -> dict[str, str]:

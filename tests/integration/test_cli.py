@@ -40,6 +40,7 @@ from tests.support.programs import tea_and_cups
 from tests.support.servers import Servers
 
 Database = Callable[[], Awaitable[str]]
+HASH_KEY = "only-for-tests-and-long-enough"
 DEADLINE_SECONDS = 60.0
 NOBODY = "127.0.0.1:1"
 AWAY = f"postgresql://x@{NOBODY}/x"
@@ -107,7 +108,7 @@ class Operator:
     async def working(self) -> AsyncIterator[None]:
         """A worker of the service runs meanwhile (its relay does not)."""
         settings = self.service.settings.read(
-            database_url=self.database, kafka_bootstrap=self.env["KAFKA_BOOTSTRAP"]
+            database_url=self.database, kafka_bootstrap=self.env["KAFKA_BOOTSTRAP"], hash_key=HASH_KEY
         )
         ports = await open_ports(self.service, settings)
         doors = self.service.build(ports)
@@ -153,6 +154,7 @@ async def bare(fresh_database: Database, servers: Servers) -> Operator:
     env = {
         "LEDGER_DATABASE_URL": await fresh_database(),
         "KAFKA_BOOTSTRAP": servers.kafka_bootstrap,
+        "LEDGER_HASH_KEY": HASH_KEY,
         "TOPIC_PARTITIONS": str(PARTITIONS),
     }
     return Operator(kind(**given), suffix, env)
@@ -160,9 +162,8 @@ async def bare(fresh_database: Database, servers: Servers) -> Operator:
 
 def nowhere() -> Operator:
     """An operator without any server or setting."""
-    return Operator(
-        SERVICE, "", dict.fromkeys(("LEDGER_DATABASE_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP"), "")
-    )
+    absent = dict.fromkeys(("LEDGER_DATABASE_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP"), "")
+    return Operator(SERVICE, "", absent | {"LEDGER_HASH_KEY": HASH_KEY})
 
 
 @pytest.fixture

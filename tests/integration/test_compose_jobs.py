@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 STARTER = ROOT / "examples" / "programs" / "starter.yaml"
 SERVICES = sorted(file.parent.name for file in (ROOT / "services").glob("*/main.py"))
-LONG_ENOUGH = {"REFERRALS_HASH_KEY": "0123456789abcdef", "NOTIFIER_LINK_KEYS": "0123456789abcdef"}
+LONG_ENOUGH = dict.fromkeys(
+    ("LEDGER_HASH_KEY", "REFERRALS_HASH_KEY", "NOTIFIER_LINK_KEYS"), "0123456789abcdef"
+)
 
 
 @pytest.fixture(scope="module")

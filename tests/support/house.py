@@ -37,6 +37,7 @@ NAMES = ("ledger", "tiers", "referrals", "notifier")
 PARTITIONS = 6
 LOOK_SECONDS = 0.1
 SECRETS = {
+    "LEDGER_HASH_KEY": "only-for-tests-and-long-enough",
     "REFERRALS_HASH_KEY": "only-for-tests-and-long-enough",
     "NOTIFIER_LINK_KEYS": "only-for-tests-and-long-enough",
 }
@@ -143,6 +144,7 @@ class House:
         """A look into a service's schema, as its own role."""
         service = service_of(name)
         secrets = {
+            "ledger": {"hash_key": SECRETS["LEDGER_HASH_KEY"]},
             "referrals": {"hash_key": SECRETS["REFERRALS_HASH_KEY"]},
             "notifier": {"link_keys": SECRETS["NOTIFIER_LINK_KEYS"]},
         }

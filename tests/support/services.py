@@ -128,6 +128,8 @@ async def running(
 ) -> AsyncIterator[Running]:
     """The service on a migrated database."""
     await migrate(database_url, service.package.__name__, schema=service.name)
+    if "hash_key" in service.settings.model_fields:
+        settings = {"hash_key": "only-for-tests-and-long-enough"} | settings
     read = service.settings.read(
         database_url=database_url, kafka_bootstrap="127.0.0.1:1", token_keys=str(keys.public), **settings
     )

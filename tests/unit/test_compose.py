@@ -146,6 +146,7 @@ def test_the_settings_of_compose_are_ones_that_a_service_accepts(
         if variable in names_of(name):
             monkeypatch.delenv(variable)
     long_enough = {
+        "LEDGER_HASH_KEY": "0123456789abcdef",
         "REFERRALS_HASH_KEY": "0123456789abcdef",
         "NOTIFIER_LINK_KEYS": "0123456789abcdef",
     }

@@ -9,7 +9,7 @@ import pytest
 
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.program import Cap
+from services.ledger.domain.rules import Cap
 from shared.events import ActivityRecorded
 from tests.support.events import (
     MEMBER,
@@ -45,6 +45,10 @@ def test_or_the_whole_contribution_is_rejected_and_takes_no_room() -> None:
 def test_times_are_counted_and_what_gives_nothing_is_no_time() -> None:
     rule = a_rule(points="50", limit="2 per year", if_={"order_at_least": "10.00 EUR"})
     assert after_orders(rule, "10.00", "9.00", "10.00", "10.00") == [50, 0, 50, 0]
+
+
+def test_a_limit_of_none_at_all_gives_nothing() -> None:
+    assert after_orders(a_rule(points="50", limit="0 per month"), "10.00") == [0]
 
 
 def test_all_caps_of_a_rule_hold() -> None:

@@ -163,6 +163,14 @@ def test_the_how_many_th_order_is_counted(nth: int, first: int, second: int, eve
     assert all(answer is None or answer.startswith(f"it is order number {nth}, ") for answer in answers)
 
 
+def test_orders_from_before_a_rule_asked_for_their_number_count() -> None:
+    third = a_document(a_rule(points="10", if_={"order_number": "3"}))
+    desk = Desk(a_document(a_rule(points="1")), later=[(at("2026-05-03"), third)])
+    orders = [an_order_paid("9.00", at=at(f"2026-05-0{day}")) for day in (1, 2, 3, 4)]
+    desk.receives(*orders)
+    assert [desk.award(order).points for order in orders] == [1, 1, 10, 0]
+
+
 def test_every_paid_order_counts_also_one_that_was_refunded() -> None:
     desk = Desk(a_document(a_rule(points="50", if_={"order_number": "2"})))
     first = an_order_paid("10.00")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.ledger.domain import prepared
 from services.ledger.domain.earning import giving
-from services.ledger.domain.program import Effect, Rule
+from services.ledger.domain.rules import Effect, Rule
 from shared.events import PaidWith
 from tests.support.events import MEMBER, a_line, a_share, an_order_paid
 from tests.support.ledger import PER_EURO, Desk, a_document, a_rise, a_rule, at
@@ -103,6 +104,20 @@ def test_what_gives_on_a_line_follows_from_priority_and_stackable(rules: list[tu
     top = max((priority for priority, _ in rules), default=0)
     alone = [rule for rule in here if not rule.stackable and rule.priority == top]
     assert list(giving(here)) == (alone[:1] or [rule for rule in here if rule.stackable])
+
+
+def test_what_is_remembered_of_words_and_products_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("SETS_REMEMBERED", "WORDS_REMEMBERED", "PRODUCTS_REMEMBERED"):
+        monkeypatch.setattr(prepared, limit, 1)
+    in_the_app = a_rule("app", points="7", if_={"channel": "app"})
+    desk = Desk(a_document(PER_EURO, TEA_DOUBLES, in_the_app))
+    tea, cup = a_line("10.00", categories=("tea",)), a_line("10.00", categories=("cups",))
+    orders = [
+        an_order_paid("10.00", lines=(line,), channel=channel)
+        for line, channel in ((tea, "app"), (cup, "web"), (tea, "web"), (cup, "app"))
+    ]
+    desk.receives(*orders)
+    assert [desk.award(order).points for order in orders] == [27, 10, 20, 17]
 
 
 def test_multipliers_multiply_on_their_lines_and_leave_the_bonus_alone() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.ledger.domain.book import Draw, Lot
-from services.ledger.domain.lots import draw, expiry_of, spending_order, take
+from services.ledger.domain.expiry import expiry_of
+from services.ledger.domain.lots import draw, spending_order, take
 from services.ledger.domain.program import PointsPolicy
 from services.ledger.errors import (
     HoldClosed,

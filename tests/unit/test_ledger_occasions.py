@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ledger.domain.occasions import FEWEST_DAYS
@@ -82,6 +82,7 @@ def test_an_edited_birthday_comes_once_a_year_and_not_within_300_days(
 MONTHS_AND_DAYS = st.dates(date(2024, 1, 1), date(2024, 12, 31)).map(lambda day: f"--{day:%m-%d}")
 
 
+@settings(deadline=None)  # a history of years is settled twice
 @given(
     st.lists(
         st.tuples(

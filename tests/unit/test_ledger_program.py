@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from services.ledger.domain.conditions import Between, Hours
-from services.ledger.domain.program import After, Effect, Negative, Wait
+from services.ledger.domain.program import After, Negative, Wait
+from services.ledger.domain.rules import Effect
 from services.ledger.domain.spending import Checkout, Spending, SpentBack
 from services.ledger.program import parse, schema
 from shared.calendar import Period
@@ -56,6 +57,11 @@ def faults(document: dict[str, Any]) -> list[tuple[str, str]]:
             a_document(FIXED, FIXED),
             "ledger.earn[1].rule",
             "another rule is called 'rule'; each needs its name",
+        ),
+        (
+            a_document(FIXED | {"rule": "level"}),
+            "ledger.earn[0].rule",
+            "'level' is how decisions call the level's own multiplier; take another",
         ),
         (
             a_document(FIXED | {"limit": "once"}),

@@ -359,3 +359,11 @@ def test_an_order_whose_hold_nobody_knows_still_counts() -> None:
     desk = Desk(a_document(a_rule(points="50", if_={"first_order": "true"})))
     desk.receives(an_order_paid("10.00", hold_id="nobody's"), an_order_paid("10.00"))
     assert desk.balance() == (0, 50, 0)
+
+
+def test_an_order_whose_first_statement_turns_out_older_than_its_rules_holds_nothing() -> None:
+    only_stamps = a_document(a_rule("stamp", on="order.paid", gives="1 stamp"))
+    desk = Desk(only_stamps, later=[(NOON, a_document(PER_EURO))])
+    newest = an_order_paid("42.00", order_id="o", at=NOON + timedelta(hours=1))
+    desk.receives(newest, an_order_paid("40.00", order_id="o", at=NOON - timedelta(hours=1)))
+    assert desk.award(newest).held_points == 0

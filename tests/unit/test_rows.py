@@ -92,6 +92,16 @@ def test_rows_tell_what_is_new_and_what_has_changed() -> None:
     assert rows.get("b", 3) is rows.get("nobody", 1) is None
 
 
+def test_a_group_that_was_asked_for_before_it_was_loaded_is_there_afterwards() -> None:
+    rows: Rows[tuple[str, str], int, str] = Rows(Journal())
+    anna = ("demo", "anna")
+    assert rows.get(anna, 1) is None
+    rows.load(("demo", "anna"), 1, "loaded")
+    assert rows.get(anna, 1) == "loaded"
+    rows.put(anna, 2, "new")
+    assert rows.of(("demo", "anna")) == {1: "loaded", 2: "new"}
+
+
 def test_a_new_row_of_a_refused_event_is_not_written() -> None:
     journal = Journal()
     rows: Rows[str, int, str] = Rows(journal)

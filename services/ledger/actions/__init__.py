@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.guests import Secret
 from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.needs import Needs, needs_of
 from services.ledger.domain.program import LedgerProgram
@@ -21,10 +22,11 @@ from services.ledger.domain.settling import settle
 from services.ledger.errors import MemberErased, UnknownMember
 from services.ledger.handlers import on
 from services.ledger.store import Store, budgets
+from services.ledger.store.guests import Found, load_guests
 from shared import outbox
 from shared.database import AnyConnection
 from shared.events import Event
-from shared.programs import Programs, Versions
+from shared.programs import BEGINNING_OF_TIME, Programs, Versions
 from shared.queries import Queries
 from shared.worker.records import Outcome
 
@@ -40,20 +42,38 @@ class Actions:
     store: Store
     programs: Programs[LedgerProgram]
     random: Random
+    secret: Secret
+    """The key of the hashes of guests' addresses."""
 
     async def handle(self, connection: AnyConnection, events: Sequence[Event[Any]], now: datetime) -> Outcome:
         """Events from Kafka, many members at once; `now` is not looked at: an event is handled by its own time."""
         del now
         programs = await self.programs.of(connection, {event.program_id for event in events})
-        needs = needs_of(events, programs)
-        book = await self.store.load(connection, needs, programs)
+        guests = await load_guests(connection, self.sql, events, programs, self.secret)
+        needs = needs_of(events if guests is None else [*events, *guests.further], programs)
+        book = await self._book_for(connection, needs, programs, guests)
         refused = on.run(events, book)
         if book.short and (more := budgets.more_wanted(book)):
             needs.budgets |= more
-            book = await self.store.load(connection, needs, programs)
+            book = await self._book_for(connection, needs, programs, guests)
             refused = on.run(events, book)
         await self.store.save(connection, book)
         return Outcome(refused, list(book.outgoing))
+
+    async def _book_for(
+        self,
+        connection: AnyConnection,
+        needs: Needs,
+        programs: Mapping[str, Versions[LedgerProgram]],
+        guests: Found | None,
+    ) -> Book:
+        """The book of a batch of events; who has an address is in it, too."""
+        for key in guests.holders if guests is not None else ():
+            needs.member(key, BEGINNING_OF_TIME)
+        book = await self.store.load(connection, needs, programs)
+        if guests is not None:
+            guests.put_into(book)
+        return book
 
     async def settle_due(self, connection: AnyConnection, now: datetime) -> int:
         """Do what has fallen due, for some hundred members; how many there were."""

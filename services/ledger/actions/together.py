@@ -49,7 +49,7 @@ class Together:
         known = await self.actions.store.known_members(connection, {command.key for command in commands})
         programs = await self.actions.programs.of(connection, {program_id for program_id, _ in known})
         needs = _needs_of([command for command in commands if command.key in known], now)
-        book = await self.actions.store.load(connection, needs, programs)
+        book = await self.actions.settled(connection, needs, programs)
         outcomes: list[Decided | ServiceError] = []
         for command in commands:
             book.journal.mark()

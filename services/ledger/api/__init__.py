@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from services.ledger.api import budgets, checkout, coupons, points, rewards
+from services.ledger.api import adjustments, budgets, checkout, coupons, points, previews, rewards
 
-routers = (points.router, checkout.router, rewards.router, coupons.router, budgets.router)
+routers = (
+    points.router,
+    checkout.router,
+    rewards.router,
+    coupons.router,
+    budgets.router,
+    previews.router,
+    adjustments.router,
+)

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
 
-from fastapi import Path, Request
+from fastapi import Path, Query, Request, Response
 
 from services.ledger.api.door import AsOf, Asset, MemberId, Reader, WrittenBy, key_of, reading_of
+from services.ledger.api.statement_csv import COLUMNS, CSV, PAGE, as_csv, wants_csv
 from services.ledger.errors import UnknownDecision, UnknownMember
 from services.ledger.schemas import AssetBalance
 from services.ledger.schemas.points import Balances, Decision, Entry, Lots
 from shared.http.idempotency import door_router
 from shared.http.openapi import refuses
 from shared.http.paging import Cursors, CursorText, Limit, Page
-from shared.http.transaction import Reading
+from shared.http.transaction import Reading, connection_of
 
 router = door_router(tags=["points"])
 
 STATEMENT = Cursors("statement", tuple[int])
 NEWEST = 2**62
+AS_CSV = (
+    f"{','.join(COLUMNS)}\r\n"
+    "17,points,award,issued,available,133,order-1001,evt-1,2026-05-01T10:00:00+00:00,2026-05-01T10:00:02+00:00,0,133,0\r\n"
+)
+Format = Annotated[
+    Literal["json", "csv"] | None,
+    Query(
+        description="`csv`: the whole statement as a file, streamed; `limit` is not looked at. Absent = by `Accept`."
+    ),
+]
 
 
 @router.get("/members/{member_id}/balances", responses=refuses(UnknownMember))
@@ -44,25 +56,38 @@ async def lots(request: Request, member_id: MemberId, caller: Reader, connection
     return Lots.model_validate({"member_id": member_id, "lots": found})
 
 
-@router.get("/members/{member_id}/statement", responses=refuses(UnknownMember))
+@router.get(
+    "/members/{member_id}/statement",
+    response_model=Page[Entry],
+    responses=refuses(UnknownMember)
+    | {200: {"content": {CSV: {"schema": {"type": "string"}, "example": AS_CSV}}}},
+)
 async def statement(
     request: Request,
     member_id: MemberId,
     caller: Reader,
-    connection: Reading,
     asset: Asset = "points",
     as_of: AsOf = None,
     written_by: WrittenBy = None,
     limit: Limit = 50,
     cursor: CursorText = None,
-) -> Page[Entry]:
-    """Every entry of a member, newest first, with the balances after it."""
+    format: Format = None,
+) -> Page[Entry] | Response:
+    """Every entry of a member, newest first, with the balances after it; as CSV all of them in one answer."""
     position = STATEMENT.read(cursor)
+
+    async def page_before(version: int, most: int) -> Sequence[Mapping[str, Any]]:
+        async with connection_of(request) as connection:
+            return await reading_of(request).statement(
+                connection, key_of(caller, member_id), asset, version, (as_of, written_by), most
+            )
+
     before = position[0] if position else NEWEST
-    rows = await reading_of(request).statement(
-        connection, key_of(caller, member_id), asset, before, (as_of, written_by), limit + 1
+    if wants_csv(request, format):
+        return as_csv(await page_before(before, PAGE), asset, page_before)
+    entries, following = STATEMENT.cut(
+        await page_before(before, limit + 1), limit, lambda row: (row["version"],)
     )
-    entries, following = STATEMENT.cut(rows, limit, lambda row: (row["version"],))
     return Page(items=[Entry.model_validate({**row, "asset": asset}) for row in entries], next=following)
 
 

@@ -4,11 +4,14 @@
 |---|---|
 | `book` | the rows of a batch, and `post`, the only way a point moves |
 | `lots` | which points are spent first, and when they expire |
-| `program` | the merchant's rules, as values |
+| `rules` | one earning rule, as a value |
+| `prepared` | what of the rules can be told before an event comes |
+| `program` | the merchant's program, as values |
 | `conditions` | when a rule holds, and why it does not |
 | `when` | what a `when` expression may look at |
 | `persons` | what is known of a person: birthday, time zone, segments |
 | `occasions` | what the calendar earns |
+| `guests` | orders without a customer: kept, and credited later |
 | `earning` | what the rules make of an order or another event |
 | `caps` | how often and how much a rule may give |
 | `awards` | what an event earned: written, waiting, activated |

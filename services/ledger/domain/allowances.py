@@ -14,7 +14,8 @@ from services.ledger.domain.budgets import Budget, room_in, take
 from services.ledger.domain.caps import Cut, Usages, bucket_of, room_of, said
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import PROGRAM, Earned, per
-from services.ledger.domain.program import Cap, LedgerProgram, Rule
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.rules import Cap, Rule
 from shared.orders import Share
 from shared.rows import replace
 
@@ -34,11 +35,12 @@ def whole_bucket(asset: str, cap: Cap, facts: Facts) -> str:
 class Allowances(Usages):
     """The member's usage, and what everybody's budgets leave."""
 
-    __slots__ = ("_program",)
+    __slots__ = ("_program", "_whole")
 
     def __init__(self, book: Book, key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
         super().__init__(book, key, facts)
         self._program = program
+        self._whole: set[str] = set()
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:
         """What the caps of a rule and its budget leave; of a budget never more than is wanted now."""
@@ -50,6 +52,7 @@ class Allowances(Usages):
 
     def whole_room(self, asset: str, points: int) -> int | None:
         """What the program's caps and budgets leave of so many whole points of an asset; None for no bound."""
+        self._whole.add(asset)
         room: Share | None = None
         for cap in self._program.caps.get(asset, ()):
             used = self._book.usage.get(self._key, (PROGRAM, whole_bucket(asset, cap, self._facts)))
@@ -72,10 +75,10 @@ class Allowances(Usages):
         day, program_id = self._facts.at.date(), self._key[0]
         given = {answer.rule: answer for answer in earned.answers if answer.points}
         for rule in self._program.capped.get(self._facts.trigger, ()):
-            if rule.budget is not None and rule.asset == earned.asset and rule.name in given:
+            if rule.budget is not None and rule.name in given and rule.name in self._met:
                 answer = given[rule.name]
                 take(self._book, program_id, rule.budget, day, per(answer.points, answer.unit))
-        if earned.points:
+        if earned.points and earned.asset in self._whole:
             self.count_whole(earned.asset, earned.points)
 
     def count_whole(self, asset: str, points: int) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from services.ledger.domain.activity import was_active
 from services.ledger.domain.book import (
     AVAILABLE,
     CANCELLED,
@@ -28,10 +29,11 @@ from services.ledger.domain.book import (
 )
 from services.ledger.domain.caps import Cut
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import Earned, Frozen
-from services.ledger.domain.lots import expiry_of, open_lot
+from services.ledger.domain.earning import ONCE, Earned, Frozen
+from services.ledger.domain.expiry import expiry_of
+from services.ledger.domain.lots import open_lot
 from services.ledger.domain.persons import kept_with_award
-from services.ledger.domain.program import After, LedgerProgram, Wait
+from services.ledger.domain.program import LedgerProgram, Wait
 from shared.calendar import due_in_days
 from shared.events import PointsEarned, PointsPending, PointsReversed, RulePoints
 from shared.rows import Row, replace
@@ -58,14 +60,22 @@ def state_of(
 
     `waiting` (for a fulfilment, until the deadline), `pending` (until due) or `available`.
     """
-    if wait.after is After.NOTHING:
+    if wait.is_none:
         return AVAILABLE, None
-    if wait.after is After.EVENT:
+    if not wait.is_for_fulfilment:
         return PENDING, due_in_days(wait.days, at, program.zone)
     deadline = due_in_days(wait.deadline_days, at, program.zone)
     if fulfilled_at is not None and fulfilled_at < deadline:
         return PENDING, due_in_days(wait.days, max(at, fulfilled_at), program.zone)
     return WAITING, deadline
+
+
+def state_at(state: tuple[str, datetime | None], at: datetime) -> tuple[str, datetime | None]:
+    """The same for an award that is booked later than it began: what would have ended by itself meanwhile has ended."""
+    name, due_at = state
+    if due_at is None or at < due_at:
+        return state
+    return (AVAILABLE if name == PENDING else CANCELLED), None
 
 
 def grant(
@@ -85,8 +95,10 @@ def grant(
     """
     name, due_at = state
     held = earned.points if holding is None else holding
+    program_id, member_id = key
     award = Award(
-        *key,
+        program_id,
+        member_id,
         origin.award_id,
         earned.asset,
         origin.kind,
@@ -100,7 +112,7 @@ def grant(
         reversed=earned.points - held,
         due_at=due_at,
     )
-    book.put_award(award)
+    book.awards.put(key, award.award_id, award)
     book.schedule(key, due_at)
     if held:
         rules = tuple(
@@ -111,6 +123,8 @@ def grant(
             ]
         )
         credit(book, award, program, held, kind=origin.kind, cause=origin.cause, at=origin.at, rules=rules)
+        if program.lives_by_activity:
+            was_active(book, key, origin.at)
     return award
 
 
@@ -141,14 +155,18 @@ def credit(
         award_id=award.award_id,
         order_id=award.order_id,
     )
-    told = {"kind": award.kind, "rules": rules, "order_points": award.held_points if award.order_id else None}
+    held = award.held_points if award.order_id else None
     if account == AVAILABLE:
         expires_at = expiry_of(program.policy_for(award.asset), at)
         open_lot(book, transfer, expires_at)
-        book.announce(transfer, PointsEarned, expires_at=expires_at, **told)
+        book.announce(
+            transfer, PointsEarned, expires_at=expires_at, kind=award.kind, rules=rules, order_points=held
+        )
     else:
         due = award.due_at if award.state == PENDING else None
-        book.announce(transfer, PointsPending, available_at=due, **told)
+        book.announce(
+            transfer, PointsPending, available_at=due, kind=award.kind, rules=rules, order_points=held
+        )
 
 
 def activate(book: Book, award: Award, program: LedgerProgram) -> None:
@@ -173,6 +191,7 @@ def activate(book: Book, award: Award, program: LedgerProgram) -> None:
     )
     expires_at = expiry_of(program.policy_for(award.asset), at)
     open_lot(book, transfer, expires_at)
+    was_active(book, key, at)
     held = award.held_points if award.order_id else None
     book.announce(transfer, PointsEarned, kind=award.kind, order_points=held, expires_at=expires_at)
 
@@ -219,7 +238,9 @@ def explanation(facts: Facts, earned: Earned, frozen: Frozen, cuts: Sequence[Cut
         "lines": list(earned.by_line),
         "bonus": earned.bonus,
     }
-    if frozen.earn_times != 1:
+    if (
+        frozen.earn_times is not ONCE and frozen.earn_times != 1
+    ):  # `is` first: to compare fractions takes long
         stored["earn_times"] = str(frozen.earn_times)
     if frozen.room:
         stored["room"] = {rule: str(points) for rule, points in frozen.room.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.ledger.domain.budgets import BudgetKey, Portion
 from services.ledger.domain.goals import Part, Reached
@@ -23,6 +23,9 @@ from shared.events import Event, OrderPaid, OrderRefunded, event_type
 from shared.orders import Share
 from shared.programs import Versions, unknown
 from shared.rows import Entries, Journal, Row, Rows, replace
+
+if TYPE_CHECKING:  # guests have purchases
+    from services.ledger.domain.guests import Guests
 
 MemberKey = tuple[str, str]
 """Program and member: the group of every row."""
@@ -143,6 +146,12 @@ class Award(Row, frozen=True, gc=False):
     due_at: datetime | None = None
 
     @property
+    def asked_at(self) -> datetime:
+        """When the rules and caps were asked: an order of a guest is booked later than it was paid."""
+        said = self.breakdown.get("asked_at")
+        return datetime.fromisoformat(said) if said else self.happened_at
+
+    @property
     def held_points(self) -> int:
         """What the order (or event) holds now: awarded less reversed."""
         return self.points - self.reversed
@@ -237,6 +246,9 @@ class Book:
     short: set[BudgetKey] = field(default_factory=set)
     """Budgets of which an event wanted more than the batch had."""
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    guests: Guests | None = None
+    """Orders of guests; None where no program of the batch keeps any."""
+    _counting: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in (
@@ -258,6 +270,18 @@ class Book:
         if versions is None:
             raise unknown(program_id)
         return versions
+
+    def nth_order(self, key: MemberKey) -> int:
+        """Count one more paid order of the member: which one it is. 0 where no version of the program asks."""
+        program_id = key[0]
+        if program_id not in self._counting:
+            versions = self.versions_of(program_id).all
+            self._counting[program_id] = any(version.rules.counts_orders for version in versions)
+        if not self._counting[program_id]:
+            return 0
+        nth = (self.order_counts.get(key, "") or 0) + 1
+        self.order_counts.put(key, "", nth)
+        return nth
 
     def member(self, key: MemberKey) -> Member:
         """The member's row; the store has made sure that it is there."""
@@ -322,8 +346,10 @@ class Book:
 
     def schedule(self, key: MemberKey, due_at: datetime | None) -> None:
         """See to it that the member is looked at when something falls due."""
+        if due_at is None:
+            return
         member = self.member(key)
-        if due_at is not None and (member.next_due is None or due_at < member.next_due):
+        if member.next_due is None or due_at < member.next_due:
             self.members.put(key, "", replace(member, next_due=due_at))
 
     def post(
@@ -343,19 +369,23 @@ class Book:
     ) -> Transfer:
         """Move `amount` (above 0) between two accounts; the entry, with the balances after it."""
         assert amount > 0, f"a transfer moves something: {kind} {amount}"
+        program_id, member_id = key
         before = self.balance(key, asset)
+        moved = {from_account: -amount, to_account: amount}
         after = Balance(
-            *key,
+            program_id,
+            member_id,
             asset,
-            before.pending + amount * ((to_account == PENDING) - (from_account == PENDING)),
-            before.available + amount * ((to_account == AVAILABLE) - (from_account == AVAILABLE)),
-            before.held + amount * ((to_account == HELD) - (from_account == HELD)),
+            before.pending + moved.get(PENDING, 0),
+            before.available + moved.get(AVAILABLE, 0),
+            before.held + moved.get(HELD, 0),
             before.version + 1,
         )
         assert after.pending >= 0, f"{kind} leaves {after}"
         assert after.held >= 0, f"{kind} leaves {after}"
         transfer = Transfer(
-            *key,
+            program_id,
+            member_id,
             asset,
             after.version,
             kind,

@@ -10,21 +10,25 @@ gives no room back, and a later evaluation does not look at the usage again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
 
 from services.ledger.domain.book import Book, MemberKey, Usage
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, per
-from services.ledger.domain.program import Cap, Rule
+from services.ledger.domain.rules import SUBJECTS, Cap, Rule
 from shared.orders import Share
 from shared.rows import Row, replace
 
 FOREVER = "ever"
+DAYS_REMEMBERED = 4_096  # ten years of one cap, about half a megabyte
 
 
 def bucket_of(cap: Cap, facts: Facts) -> str:
     """The bucket of the cap that this event falls into, such as `times:product=42` or `points:month=2026-11`."""
-    measure = "points" if cap.points is not None else "times"
-    return f"{measure}:{','.join(f'{name}={_value(name, facts)}' for name in cap.by) or FOREVER}"
+    if cap.by_subject:
+        return _bucket(cap.measure, [f"{name}={_value(name, facts)}" for name in cap.by])
+    return _bucket_of_day(cap.measure, cap.by, facts.at.date() if cap.by else None)
 
 
 class Cut(Row, frozen=True, gc=False):
@@ -50,17 +54,20 @@ class Usages:
         self._book = book
         self._key = key
         self._facts = facts
-        self._met: dict[str, list[Usage]] = {}
+        self._met: dict[str, list[str]] = {}
         self.cuts: list[Cut] = []
         """What was wanted and not given, in the order of asking."""
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:
         """What all caps of a rule leave where it wants to give so many exact points; None for no bound."""
-        met = self._met[rule.name] = [
-            _usage(self._book, self._key, rule, bucket_of(cap, self._facts)) for cap in rule.caps
-        ]
-        rooms = [room_of(cap, usage, wanted) for cap, usage in zip(rule.caps, met, strict=True)]
-        least = min([room for room in rooms if room is not None], default=None)
+        least: Share | None = None
+        buckets = self._met[rule.name] = []
+        for cap in rule.caps:
+            bucket = bucket_of(cap, self._facts)
+            buckets.append(bucket)
+            room = room_of(cap, self._book.usage.get(self._key, (rule.name, bucket)), wanted)
+            if room is not None and (least is None or room < least):
+                least = room
         if least is not None and least < wanted:
             self._note(rule, wanted, least)
         return least
@@ -91,11 +98,14 @@ class Usages:
     def count(self, earned: Earned) -> None:
         """Count what was given against the caps that were asked."""
         for answer in earned.answers if self._met else ():
-            for usage in self._met.get(answer.rule, ()) if answer.points else ():
-                counted = replace(
-                    usage, times=usage.times + 1, points=usage.points + per(answer.points, answer.unit)
-                )
-                self._book.usage.put(self._key, (usage.rule, usage.bucket), counted)
+            for bucket in self._met.get(answer.rule, ()) if answer.points else ():
+                self._add(answer.rule, bucket, per(answer.points, answer.unit))
+
+    def _add(self, rule: str, bucket: str, points: Share) -> None:
+        used = self._book.usage.get(self._key, (rule, bucket))
+        times, before = (used.times, used.points) if used is not None else (0, 0)
+        counted = Usage(*self._key, rule, bucket, times + 1, before + points)
+        self._book.usage.put(self._key, (rule, bucket), counted)
 
 
 def free(book: Book, key: MemberKey, rule: str, bucket: str) -> None:
@@ -113,26 +123,41 @@ def said(cap: Cap) -> str:
 
 def room_of(cap: Cap, usage: Usage | None, wanted: Share) -> Share | None:
     """What one cap leaves of what is wanted, where so much of it is used; None for no bound."""
+    room = left_of(cap, usage)
+    return 0 if room is not None and cap.rejects and room < wanted else room
+
+
+def left_of(cap: Cap, usage: Usage | None) -> Share | None:
+    """What is left of a cap of which so much is used; None for no bound."""
     if cap.times is not None:
         return None if (usage.times if usage is not None else 0) < cap.times else 0
     assert cap.points is not None, "a cap counts times or points"
-    room = cap.points if usage is None else max(0, cap.points - usage.points)
-    return 0 if cap.rejects and room < wanted else room
+    return cap.points if usage is None else max(0, cap.points - usage.points)
 
 
-def _usage(book: Book, key: MemberKey, rule: Rule, bucket: str) -> Usage:
-    return book.usage.get(key, (rule.name, bucket)) or Usage(*key, rule.name, bucket)
+@lru_cache(maxsize=DAYS_REMEMBERED)
+def _bucket_of_day(measure: str, by: tuple[str, ...], day: date | None) -> str:
+    """The bucket of a cap by periods alone: the same for all events of a day."""
+    return _bucket(measure, [f"{name}={_period(name, day)}" for name in by if day is not None])
+
+
+def _bucket(measure: str, parts: Sequence[str]) -> str:
+    return f"{measure}:{','.join(parts) or FOREVER}"
 
 
 def _value(name: str, facts: Facts) -> str:
+    if name in SUBJECTS:
+        return {"product": facts.product_id, "network": facts.network, "subject": facts.subject}[name] or ""
+    return _period(name, facts.at.date())
+
+
+def _period(name: str, day: date) -> str:
     if name == "day":
-        return f"{facts.at.date()}"
+        return f"{day}"
     if name == "week":
-        year, week, _ = facts.at.isocalendar()
+        year, week, _ = day.isocalendar()
         return f"{year}-W{week:02}"
     if name == "month":
-        return f"{facts.at.year}-{facts.at.month:02}"
-    if name == "year":
-        return str(facts.at.year)
-    value = {"product": facts.product_id, "network": facts.network, "subject": facts.subject}[name]
-    return value or ""
+        return f"{day.year}-{day.month:02}"
+    assert name == "year", f"{name} is no period"
+    return str(day.year)

@@ -20,9 +20,10 @@ from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
 from services.ledger.domain.issuing import promise
 from services.ledger.domain.persons import person_facts
-from services.ledger.domain.program import OCCASIONS, LedgerProgram, Rule
+from services.ledger.domain.program import OCCASIONS, LedgerProgram
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.rewards import take_back, take_back_alike
+from services.ledger.domain.rules import Rule
 from shared.events import (
     ActivityRecorded,
     ContentShared,

@@ -22,18 +22,22 @@ from math import lcm
 from typing import Protocol
 
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.program import LARGEST_MULTIPLIER, Effect, LedgerProgram, Rule
-from shared.money import Rounding, largest_remainder, rounded
+from services.ledger.domain.prepared import OfAsset, Prepared, ReadyRule
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.rules import Rule
+from shared.money import largest_remainder, rounded
 from shared.orders import Order, Share, basis_by_line, quantities
 from shared.orders.paid import plain
 from shared.rows import Row
 
 PROGRAM = ""  # in the place of a rule's name: what bounds all rules together
+LARGEST_MULTIPLIER = 10  # the product of all multipliers on a line
 LEVEL = "level"  # how the level's own multiplier is called in explanations
 Factor = tuple[int, int]
 """A multiplier as numerator and denominator."""
-Covering = tuple[Rule, list[bool]]
-"""A rule that holds, and which lines it covers."""
+Places = Sequence[int]
+"""Lines, by their place in the order."""
+ONCE = Fraction(1)
 
 
 class Frozen(Row, frozen=True, gc=False):
@@ -42,7 +46,7 @@ class Frozen(Row, frozen=True, gc=False):
     `room` is what the caps of a rule left at that time, in exact points; a rule that is not in it had no bound.
     """
 
-    earn_times: Fraction = Fraction(1)
+    earn_times: Fraction = ONCE
     room: Mapping[str, Share] = {}
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:  # noqa: ARG002 - the room was found for good
@@ -109,106 +113,106 @@ def earn(
     `caps` are asked for the room of each capped rule that holds (default: what is frozen). The answers are those of
     the rules that match; with `explain` also why the others do not.
     """
-    rules = program.rules_by_asset(facts.trigger)
-    return tuple(
-        [
-            _Reckoning(program, facts, frozen, caps or frozen, explain).run(asset, rules[asset])
-            for asset in rules
-        ]
-    )
+    prepared = program.prepared(facts.trigger)
+    if prepared is None:
+        return ()
+    reckoning = _Reckoning(prepared, facts, frozen, caps or frozen, explain)
+    return tuple([reckoning.of_asset(rules) for rules in prepared.assets])
 
 
 class _Reckoning:
-    """One event under one program. Points are counted in `1 / unit`: whole numbers as long as nothing is divided."""
+    """One event under one program. Points are counted in `1 / unit`: whole numbers as long as nothing is divided.
 
-    def __init__(
-        self, program: LedgerProgram, facts: Facts, frozen: Frozen, caps: Caps, explain: bool
-    ) -> None:
-        self._program = program
-        self._unit = program.scale
+    `_lines` says of each line which rules it leaves over, `_holding` which hold: sets of rules as in `prepared`.
+    """
+
+    __slots__ = (
+        "_amounts", "_answers", "_caps", "_everywhere", "_explain", "_facts", "_holding", "_level", "_lines",
+        "_prepared", "_room", "_unit",
+    )  # fmt: skip
+
+    def __init__(self, prepared: Prepared, facts: Facts, frozen: Frozen, caps: Caps, explain: bool) -> None:
+        self._prepared = prepared
+        self._unit = prepared.scale
         self._facts = facts
-        self._frozen = frozen
+        self._level = _factor_of(frozen)
         self._caps = caps
         self._explain = explain
+        self._amounts: dict[str, Sequence[Share]] = {}
+        self._lines = _lines_of(prepared, facts)
+        self._everywhere: Places = range(len(self._lines))
+        some_line = 0
+        for bits in self._lines:
+            some_line |= bits
+        self._holding = prepared.holding(facts, some_line)
+
+    def of_asset(self, rules: OfAsset) -> Earned:
         self._answers: dict[str, Answer] = {}
         self._room: dict[str, Share] = {}
-        self._amounts: dict[str, Sequence[Share]] = {}
-        lines = facts.order.lines if facts.order is not None else ()
-        self._count = len(lines) or 1
-        self._all_lines = [True] * self._count
-        self._naming = [program.naming(line.item) for line in lines]
-        self._named = frozenset().union(*self._naming)
-
-    def run(self, asset: str, rules: Sequence[Rule]) -> Earned:
-        base: list[Covering] = []
-        multipliers: list[Covering] = []
-        bonuses: list[Covering] = []
-        for rule in rules:
-            if rule.line_conditions and rule.name not in self._named and not self._explain:
-                continue  # it asks for lines that the order does not have
-            lines = self._lines_of(rule)
-            if lines is not None:
-                kind = base if rule.is_base else multipliers if rule.effect is Effect.TIMES else bonuses
-                kind.append((rule, lines))
-        numbers = self._base(base)
-        factors = [(1, 1)] * self._count
-        if multipliers or self._frozen.earn_times != 1:
-            factors = self._factors(multipliers, numbers)
-        bonus = self._bonuses(bonuses)
-        return self._rounded(asset, numbers, factors, bonus)
-
-    def _lines_of(self, rule: Rule) -> list[bool] | None:
-        """Which lines a rule covers; None where it does not hold."""
-        facts = self._facts
-        for condition in rule.conditions:
-            if not condition.holds(facts):
-                if self._explain:
-                    self._refuse(rule, condition.reason(facts))
-                return None
-        return self._all_lines if not rule.line_conditions else self._covered(rule)
-
-    def _covered(self, rule: Rule) -> list[bool] | None:
-        covered = [rule.name in naming for naming in self._naming]
-        if self._facts.kept is not None:  # what came back wholly is no longer there
-            covered = [ok and share > 0 for ok, share in zip(covered, self._facts.kept.shares, strict=True)]
-        if True in covered:
-            return covered
         if self._explain:
-            wanted = " and ".join([condition.wanted() for condition in rule.line_conditions])
-            self._refuse(rule, f"no line has {wanted}")
-        return None
+            self._refuse_others(rules)
+        base = self._base(rules.base.among(self._holding))
+        multipliers = rules.multipliers.among(self._holding)
+        factors = None
+        if multipliers or self._level is not None:
+            factors = self._factors(multipliers, base)
+        bonus = self._bonuses(rules.bonuses.among(self._holding))
+        return self._rounded(rules, base, factors, bonus)
 
-    def _base(self, rules: Sequence[Covering]) -> list[Share]:
+    def _places(self, rule: ReadyRule) -> Places:
+        """The lines that a rule covers."""
+        if not rule.lined:
+            return self._everywhere
+        bit = rule.bit
+        return [place for place, bits in enumerate(self._lines) if bits & bit]
+
+    def _standing(self, rules: Sequence[ReadyRule]) -> list[tuple[ReadyRule, Places]]:
+        """The same rules, with the lines on which each gives beside the others."""
+        everywhere = self._everywhere
+        covering = [(rule, self._places(rule) if rule.lined else everywhere) for rule in rules]
+        if not self._prepared.loners & self._holding:
+            return covering
+        here = [giving(self._rules_at(place, covering)) for place in everywhere]
+        return [(rule, [i for i in places if rule.rule in here[i]]) for rule, places in covering]
+
+    def _rules_at(self, place: int, covering: Sequence[tuple[ReadyRule, Places]]) -> list[Rule]:
+        """The rules that hold on a line: one without a unit for the currency does not, and stands before nobody."""
+        currency = self._facts.order.currency if self._facts.order is not None else ""
+        return [
+            rule.rule
+            for rule, places in covering
+            if place in places and not (rule.counts and rule.number_in(currency) is None)
+        ]
+
+    def _base(self, rules: Sequence[ReadyRule]) -> list[Share]:
         """Base points per line."""
-        sums: list[Share] = [0] * self._count
-        for rule, lines in _standing(rules):
-            numbers = self._numbers(rule, lines)
+        sums: list[Share] = [0] * len(self._lines)
+        for rule, places in self._standing(rules):
+            numbers = self._numbers(rule, places)
             if numbers is not None:
-                self._answer(rule.name, sum(numbers))
-                sums = [total + number for total, number in zip(sums, numbers, strict=True)]
+                given: Share = 0
+                for place, number in zip(places, numbers, strict=True):
+                    sums[place] += number
+                    given += number
+                self._answers[rule.name] = Answer(rule.name, given, self._unit)
         return sums
 
-    def _numbers(self, rule: Rule, lines: list[bool]) -> list[Share] | None:
-        """What a rule by amount or item gives on each line; None where it has no unit for the currency."""
+    def _numbers(self, ready: ReadyRule, places: Places) -> list[Share] | None:
+        """What a rule by amount or item gives on these lines; None where it has no unit for the currency."""
         order = self._facts.order
-        assert order is not None, f"{rule.name} counts lines, but {self._facts.trigger} has none"
-        factor = self._program.number_of(rule, order.currency)
+        assert order is not None, f"{ready.name} counts lines, but {self._facts.trigger} has none"
+        factor = ready.number_in(order.currency)
         if factor is None:
-            self._refuse(rule, f"it has no unit for {order.currency}")
+            self._refuse(ready, f"it has no unit for {order.currency}")
             return None
-        amounts = self._amounts_for(rule, order)
-        numbers = [amount * factor if ok else 0 for amount, ok in zip(amounts, lines, strict=True)]
-        if rule.whole_units or rule.bounded:
-            return self._bounded(rule, numbers)
-        return numbers
+        amounts = self._amounts.get(ready.rule.measure) or self._amounts_for(ready, order)
+        numbers = [amounts[place] * factor for place in places]
+        return self._bounded(ready.rule, numbers) if ready.bounded else numbers
 
-    def _amounts_for(self, rule: Rule, order: Order) -> Sequence[Share]:
-        amounts = self._amounts.get(rule.measure)
-        if amounts is None:
-            kept = self._facts.kept
-            by_item = rule.effect is Effect.PER_ITEM
-            amounts = quantities(order, kept) if by_item else basis_by_line(order, rule.basis, kept)
-            self._amounts[rule.measure] = amounts
+    def _amounts_for(self, ready: ReadyRule, order: Order) -> Sequence[Share]:
+        rule, kept = ready.rule, self._facts.kept
+        amounts = quantities(order, kept) if ready.by_item else basis_by_line(order, rule.basis, kept)
+        self._amounts[rule.measure] = amounts
         return amounts
 
     def _bounded(self, rule: Rule, numbers: list[Share]) -> list[Share]:
@@ -229,62 +233,65 @@ class _Reckoning:
         self._room[rule.name] = room
         return min(wanted, room)
 
-    def _factors(self, rules: Sequence[Covering], base: Sequence[Share]) -> list[Factor]:
+    def _factors(self, rules: Sequence[ReadyRule], base: Sequence[Share]) -> list[Factor]:
         """The product of the multipliers on each line, at most ten; the level's comes last."""
-        factors: list[Factor] = [(1, 1)] * self._count
-        for rule, lines in _standing(rules):
-            self._answer(rule.name, *self._multiply(factors, rule.rate, lines, base))
-        if self._frozen.earn_times != 1:
-            self._answer(LEVEL, *self._multiply(factors, self._frozen.earn_times, self._all_lines, base))
+        factors: list[Factor] = [(1, 1)] * len(base)
+        for rule, places in self._standing(rules):
+            self._answers[rule.name] = Answer(rule.name, *self._multiply(factors, rule.times, places, base))
+        if self._level is not None:
+            places = self._level_places(rules)
+            self._answers[LEVEL] = Answer(LEVEL, *self._multiply(factors, self._level, places, base))
         return factors
 
+    def _level_places(self, rules: Sequence[ReadyRule]) -> Places:
+        """The lines that the level multiplies: all but those on which a rule that is not stackable stands alone."""
+        if not self._prepared.loners & self._holding:
+            return self._everywhere
+        standing = [places for rule, places in self._standing(rules) if not rule.rule.stackable]
+        return [place for place in self._everywhere if not any(place in places for places in standing)]
+
     def _multiply(
-        self, factors: list[Factor], times: Fraction, lines: list[bool], base: Sequence[Share]
+        self, factors: list[Factor], times: Factor, places: Places, base: Sequence[Share]
     ) -> tuple[Share, int]:
         """Multiply the factors of these lines; what that adds to the base, as points and their unit."""
         added: Share = 0
         unit = 1
-        for i, (numerator, denominator) in enumerate(factors):
-            if lines[i]:
-                above, below = factors[i] = _product(numerator, denominator, times)
-                step = base[i] * (above * denominator - numerator * below)
-                added, unit = added * below * denominator + step * unit, unit * below * denominator
+        for place in places:
+            numerator, denominator = factors[place]
+            above, below = factors[place] = _product(numerator, denominator, times)
+            step = base[place] * (above * denominator - numerator * below)
+            added, unit = added * below * denominator + step * unit, unit * below * denominator
         return added, self._unit * unit
 
-    def _bonuses(self, rules: Sequence[Covering]) -> Share:
+    def _bonuses(self, rules: Sequence[ReadyRule]) -> Share:
         total: Share = 0
-        for rule, lines in rules:
-            if rule.effect is Effect.BONUS_PER_AMOUNT:
-                numbers = self._numbers(rule, lines)
+        for ready in rules:
+            if ready.counts:
+                numbers = self._numbers(ready, self._places(ready))
                 if numbers is None:
                     continue
                 points: Share = sum(numbers)
+            elif ready.bounded:
+                points = plain(self._allowed(ready.rule, plain(ready.rule.rate)) * self._unit)
             else:
-                points = self._program.number_of(rule, "") or 0
-                if rule.bounded:
-                    points = plain(self._allowed(rule, plain(rule.rate)) * self._unit)
-            self._answer(rule.name, points)
+                points = ready.number
+            self._answers[ready.name] = Answer(ready.name, points, self._unit)
             total += points
         return total
 
     def _rounded(
-        self, asset: str, numbers: Sequence[Share], factors: Sequence[Factor], bonus: Share
+        self, rules: OfAsset, base: Sequence[Share], factors: Sequence[Factor] | None, bonus: Share
     ) -> Earned:
-        common = lcm(*[denominator for _, denominator in factors])
-        shares = [
-            number * (numerator * (common // denominator))
-            for number, (numerator, denominator) in zip(numbers, factors, strict=True)
-        ]
+        """One rounding at the end, and the split of what it leaves."""
+        shares, common = _multiplied(base, factors)
         shares.append(bonus * common)
-        total, unit, rounding = sum(shares), self._unit * common, self._program.policy_for(asset).rounding
-        points = (
-            int(total // unit) if rounding is Rounding.DOWN else rounded(Fraction(total) / unit, rounding)
-        )
-        if asset in self._program.bounded:
-            points = self._of_program(asset, points)
+        total, unit = sum(shares), self._unit * common
+        points = int(total // unit) if rules.rounds_down else rounded(Fraction(total) / unit, rules.rounding)
+        if rules.bounded:
+            points = self._of_program(rules.asset, points)
         split = largest_remainder(points, shares) if points else [0] * len(shares)
-        answers = tuple(self._answers.values())
-        return Earned(asset, points, tuple(split[:-1]), split[-1], answers, self._room)
+        of_bonus = split.pop()
+        return Earned(rules.asset, points, tuple(split), of_bonus, tuple(self._answers.values()), self._room)
 
     def _of_program(self, asset: str, points: int) -> int:
         """What the program's own caps leave of whole points."""
@@ -294,12 +301,56 @@ class _Reckoning:
         self._room[PROGRAM] = room
         return min(points, room)
 
-    def _answer(self, name: str, number: Share, unit: int | None = None) -> None:
-        self._answers[name] = Answer(name, number, unit or self._unit)
-
-    def _refuse(self, rule: Rule, why_not: str) -> None:
+    def _refuse(self, ready: ReadyRule, why_not: str) -> None:
         if self._explain:
-            self._answers[rule.name] = Answer(rule.name, why_not=why_not)
+            self._answers[ready.name] = Answer(ready.name, why_not=why_not)
+
+    def _refuse_others(self, rules: OfAsset) -> None:
+        """Why the rules that do not hold do not."""
+        for ready in rules.rules:
+            why_not = self._why_not(ready)
+            if why_not is not None:
+                self._refuse(ready, why_not)
+
+    def _why_not(self, ready: ReadyRule) -> str | None:
+        for condition in ready.rule.conditions:
+            if not condition.holds(self._facts):
+                return condition.reason(self._facts)
+        if not self._places(ready):
+            wanted = " and ".join([condition.wanted() for condition in ready.rule.line_conditions])
+            return f"no line has {wanted}"
+        return None
+
+
+def _lines_of(prepared: Prepared, facts: Facts) -> list[int]:
+    """The rules that each line leaves over; an event without lines counts as one that no rule on lines covers."""
+    order, kept = facts.order, facts.kept
+    if order is None:
+        return [prepared.unlined]
+    lines = [prepared.by_labels(line.item) for line in order.lines]
+    if kept is not None:  # what came back wholly is no longer there
+        lines = [
+            bits if share > 0 else bits & prepared.unlined
+            for bits, share in zip(lines, kept.shares, strict=True)
+        ]
+    return lines
+
+
+def _factor_of(frozen: Frozen) -> Factor | None:
+    times = frozen.earn_times
+    return None if times is ONCE or times == 1 else (times.numerator, times.denominator)
+
+
+def _multiplied(base: Sequence[Share], factors: Sequence[Factor] | None) -> tuple[list[Share], int]:
+    """The base points of each line times its factor, over a common denominator."""
+    if factors is None:
+        return [*base], 1
+    common = lcm(*[denominator for _, denominator in factors])
+    shares = [
+        number * (numerator * (common // denominator))
+        for number, (numerator, denominator) in zip(base, factors, strict=True)
+    ]
+    return shares, common
 
 
 def per(points: Share, unit: int) -> Share:
@@ -319,17 +370,8 @@ def giving(rules: Sequence[Rule]) -> Sequence[Rule]:
     return [alone] if alone is not None else [rule for rule in rules if rule.stackable]
 
 
-def _standing(rules: Sequence[Covering]) -> Sequence[Covering]:
-    """The same rules, with the lines on which each gives beside the others."""
-    if not [rule for rule, _ in rules if not rule.stackable]:
-        return rules
-    count = len(rules[0][1])
-    here = [giving([rule for rule, lines in rules if lines[i]]) for i in range(count)]
-    return [(rule, [rule in here[i] for i in range(count)]) for rule, _ in rules]
-
-
-def _product(numerator: int, denominator: int, times: Fraction) -> Factor:
-    numerator, denominator = numerator * times.numerator, denominator * times.denominator
+def _product(numerator: int, denominator: int, times: Factor) -> Factor:
+    numerator, denominator = numerator * times[0], denominator * times[1]
     return (
         (LARGEST_MULTIPLIER, 1) if numerator > LARGEST_MULTIPLIER * denominator else (numerator, denominator)
     )

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from services.ledger.domain.conditions import Condition, LineIn, OrderAtLeast, labels_of
+from services.ledger.domain.conditions import Condition, LineIn, OrderAtLeast
 from services.ledger.domain.when import When
 from shared.calendar import Period, day_of, first_day
+from shared.events import OrderLine
 from shared.orders import ITEMS, Basis, Kept, Order, Share, basis_by_line
 from shared.programs import Versions
 from shared.rows import Row
@@ -65,12 +66,8 @@ class Goal:
         parts = basis_by_line(order, self.basis, left)
         return sum(part for part, line in zip(parts, order.lines, strict=True) if self._covers(line.item))
 
-    def _covers(self, item: object) -> bool:
-        if not self.line_conditions:
-            return True
-        names = ("categories", "collections", "brand", "product_id", "sku")
-        labels = labels_of(*(getattr(item, name) for name in names))
-        return all(condition.meets(labels) for condition in self.line_conditions)
+    def _covers(self, item: OrderLine) -> bool:
+        return all(condition.meets(item) for condition in self.line_conditions)
 
 
 class Part(Row, frozen=True, gc=False):

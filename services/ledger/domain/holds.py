@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from services.ledger.domain.activity import was_active
 from services.ledger.domain.book import AVAILABLE, HELD, POINTS, REDEEMED, Book, Draw, Hold, MemberKey
 from services.ledger.domain.lots import draw, give_back, open_lots, remove
 from services.ledger.errors import (
@@ -219,6 +220,7 @@ def _post_spent(
     )
     spent = spent_on(book, key, hold.order_id, hold.asset)
     book.announce(transfer, PointsSpent, kind=kind, hold_id=hold.hold_id, order_spent=spent)
+    was_active(book, key, at)
 
 
 def _free(book: Book, key: MemberKey, hold: Hold, spent: int, *, cause: str, at: datetime) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain import coupons
+from services.ledger.domain.activity import was_active
 from services.ledger.domain.book import AVAILABLE, POINTS, REDEEMED, Book, Draw, MemberKey
 from services.ledger.domain.book import ISSUED as MADE
 from services.ledger.domain.catalogue import (
@@ -28,6 +29,7 @@ from services.ledger.domain.catalogue import (
     reasons_against,
     reasons_against_giving,
 )
+from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.issued import (
     BOUGHT,
     GIVEN,
@@ -40,7 +42,7 @@ from services.ledger.domain.issued import (
     Coupon,
     Issued,
 )
-from services.ledger.domain.lots import draw, expiry_of, open_lot, open_lots, remove
+from services.ledger.domain.lots import draw, open_lot, open_lots, remove
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.rewards import tell
 from services.ledger.errors import (
@@ -317,6 +319,7 @@ def _pay(book: Book, key: MemberKey, wish: Issuing) -> None:
         book.announce(transfer, PointsDonated, kind="donation", charity=charity)
     else:
         book.announce(transfer, PointsSpent, kind=REDEMPTION, reward_id=wish.reward_id)
+    was_active(book, key, wish.at)
 
 
 def _credit(book: Book, key: MemberKey, program: LedgerProgram, issued: Issued) -> None:
@@ -327,3 +330,4 @@ def _credit(book: Book, key: MemberKey, program: LedgerProgram, issued: Issued) 
     expires_at = issued.valid_until or expiry_of(program.policy_for(asset), at)
     open_lot(book, transfer, expires_at)
     book.announce(transfer, PointsEarned, kind=REWARD, expires_at=expires_at)
+    was_active(book, key, at)

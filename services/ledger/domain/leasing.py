@@ -14,7 +14,8 @@ from math import ceil
 from typing import Any
 
 from services.ledger.domain.budgets import Budget, BudgetKey
-from services.ledger.domain.program import LedgerProgram, Rule
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.rules import Rule
 from shared.errors import ServiceError
 from shared.events import Event, OrderPaid
 from shared.money import minor_units

@@ -1,4 +1,4 @@
-"""Lots: which points are spent first, where they go back to, and when they expire.
+"""Lots: which points are spent first, where they go back to, and how they expire.
 
 Example: lots A (50, expires 31 May), B (30, expires 30 April), C (20, never). Spending 60 draws 30 from B, then 30
 from A. Giving back 40 of these returns 30 to A, then 10 to B: last drawn, first returned.
@@ -10,19 +10,14 @@ deficit first, and only the rest opens a lot.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 from services.ledger.domain.book import AVAILABLE, EXPIRED, Book, Draw, Lot, MemberKey, Transfer
-from services.ledger.domain.program import PointsPolicy
 from services.ledger.errors import InsufficientPoints
-from shared.calendar import Period, add_months, day_of, end_of
 from shared.events import PointsExpired
 from shared.rows import replace
 
 NEVER = datetime.max.replace(tzinfo=UTC)
-DAYS_REMEMBERED = 4_096  # ten years of one policy, under a megabyte
 
 
 def spending_order(lot: Lot) -> tuple[datetime, datetime, int]:
@@ -130,23 +125,6 @@ def expire(book: Book, lot: Lot, at: datetime) -> None:
         order_id=lot.order_id,
     )
     book.announce(transfer, PointsExpired, kind="expiry")
-
-
-def expiry_of(policy: PointsPolicy, opened_at: datetime) -> datetime | None:
-    """When points that became available at `opened_at` expire, None for never.
-
-    The *date* of activation plus the months (clamped to the month's last day), then the end of that day, month,
-    quarter or year: opened on 31 January with `1 month` rounded to the month = the end of 28 (29) February.
-    """
-    if policy.expire_months is None:
-        return None
-    day = day_of(opened_at, policy.zone)
-    return _end_after(policy.expire_months, day, policy.expiry_rounded_to, policy.zone)
-
-
-@lru_cache(maxsize=DAYS_REMEMBERED)
-def _end_after(months: int, day: date, rounded_to: Period, zone: ZoneInfo) -> datetime:
-    return end_of(rounded_to, add_months(day, months), zone)
 
 
 def _lot(book: Book, key: MemberKey, asset: str, lot_no: int) -> Lot:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain.allowances import whole_bucket
-from services.ledger.domain.book import MemberKey
+from services.ledger.domain.book import Book, MemberKey
 from services.ledger.domain.budgets import BudgetKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
@@ -91,7 +91,10 @@ def needs_of(events: Sequence[Event[Any]], programs: Mapping[str, Versions[Ledge
     for event in events:
         versions = programs.get(event.program_id)
         if versions is not None and event.member_id is not None:
-            _add(needs, event, (event.program_id, event.member_id), versions.at(event.time).rules)
+            key, program = (event.program_id, event.member_id), versions.at(event.time).rules
+            _add(needs, event, key, program)
+            if program.lives_by_activity:
+                needs.detailed.add(key)
     for program_id, versions in programs.items():
         if have_goals(versions):
             mine = [event for event in events if event.program_id == program_id]
@@ -174,12 +177,16 @@ def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerPr
 
 
 def _add_caps(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
-    for rule in program.capped.get(facts.trigger, ()):
-        for cap in rule.caps:
-            needs.usage.add((key, rule.name, bucket_of(cap, facts)))
+    _add_rule_caps(needs, key, program, facts)
     _add_whole_caps(needs, key, program, facts)
     if program.has_budgets:
         _add_budgets(needs, wanted_by(event, program, facts.trigger))
+
+
+def _add_rule_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
+    for rule in program.capped.get(facts.trigger, ()):
+        for cap in rule.caps:
+            needs.usage.add((key, rule.name, bucket_of(cap, facts)))
 
 
 def _add_bounds(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
@@ -193,6 +200,22 @@ def _add_bounds(needs: Needs, event: Event[Any], key: MemberKey, program: Ledger
 def _add_whole_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
     for asset, caps in program.caps.items():
         needs.usage.update((key, PROGRAM, whole_bucket(asset, cap, facts)) for cap in caps)
+
+
+def usage_of_edits(book: Book, stated: Iterable[tuple[MemberKey, str]]) -> set[tuple[MemberKey, str, str]]:
+    """Where the caps count orders that are stated once more: by the time at which they were asked first."""
+    needs = Needs()
+    for key, order_id in stated:
+        if book.purchases.get(key, order_id) is None:
+            continue
+        awards = [award for award in book.awards.of(key).values() if award.order_id == order_id]
+        for version in book.programs[key[0]].all if awards else ():
+            program = version.rules
+            for award in awards:
+                facts = Facts(trigger=PAID, at=award.asked_at.astimezone(program.zone))
+                _add_rule_caps(needs, key, program, facts)
+                _add_whole_caps(needs, key, program, facts)
+    return needs.usage
 
 
 def _add_budgets(needs: Needs, wanted: Iterable[tuple[BudgetKey, int]]) -> None:

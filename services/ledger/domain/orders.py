@@ -1,4 +1,4 @@
-"""What a paid order earns, and what it holds after an edit, refunds or a cancellation.
+"""What a paid order earns, and what it holds after refunds or a cancellation; `edits` has what an edit makes of it.
 
 By target, never by delta: `points to hold = min(award, f(what the customer keeps))`, under the rules stored with the
 award; the transfer is the difference to what the order holds now. Hence the result does not depend on the order of
@@ -20,12 +20,11 @@ from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.allowances import usages_of
-from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_of
+from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_at, state_of
 from services.ledger.domain.book import (
     AVAILABLE,
     CANCELLED,
     PENDING,
-    POINTS,
     Award,
     Book,
     Member,
@@ -54,12 +53,10 @@ def award_id_of(order_id: str, asset: str) -> str:
 
 def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     """A paid order earns, unless refunds that overtook it already took everything back."""
+    before = book.purchases.get(key, event.data.order_id)
+    assert before is None or before.paid is None, "an order that was stated before is edited"
     version = book.versions_of(event.program_id).at(event.time)
-    program, paid = version.rules, event.data
-    before = book.purchases.get(key, paid.order_id)
-    if before is not None and before.paid is not None:
-        edit_order(event, book, key, before)
-        return
+    paid = without_contact(event.data)
     purchase = (
         Purchase(*key, paid.order_id, paid, event.time, version.number, event.time)
         if before is None
@@ -67,84 +64,74 @@ def award_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
             before, paid=paid, paid_at=event.time, program_version=version.number, stated_at=event.time
         )
     )
-    order = order_of(paid, program.currency)
-    nth = (book.order_counts.get(key, "") or 0) + 1
-    book.order_counts.put(key, "", nth)
-    facts, frozen = _facts(program, paid, order, event.time, book.member(key), nth)
-    facts = with_person(facts, program, book, key, event.time)
+    award_purchase(book, key, purchase, cause=event.id, at=event.time)
+
+
+def award_purchase(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
+    """A purchase that is paid earns by the rules of its own time; it is booked at `at`, which may be later.
+
+    What came back of it meanwhile is taken off at once, and a wait that ended meanwhile has ended.
+    """
+    paid, paid_at, number = purchase.paid, purchase.paid_at, purchase.program_version
+    assert paid is not None and paid_at is not None and number is not None  # noqa: PT018 - all or none
+    program = book.versions_of(key[0]).numbered(number).rules
+    order = order_of(paid, program.currency, purchase.removed_lines)
+    nth = book.nth_order(key)
+    facts, frozen = _facts(program, paid, order, paid_at, book.member(key), nth)
+    facts = with_person(facts, program, book, key, paid_at)
     book.put_purchase(purchase)
-    note_purchase(book, key, event.time)
-    left = kept_of(purchase, order)
+    note_purchase(book, key, paid_at)
+    came_back = purchase.refunds or purchase.cancelled_at is not None
+    left = kept_of(purchase, order) if came_back else None
     usages = usages_of(book, key, program, facts)
     for earned in earn(program, facts, frozen, caps=usages):
         room = usages.room_left(program.capped.get(PAID, ()), earned)
         usages.count(earned)
         allowed = replace(frozen, room=room) if room else frozen
-        holding = _target(program, facts, allowed, earned.points, earned.asset, left)
-        grant(
-            book,
-            key,
-            program,
-            Origin(
-                award_id_of(order.id, earned.asset), event.id, event.time, version.number, AWARD, order.id
-            ),
-            earned,
-            breakdown=explanation(facts, earned, allowed, usages.cuts),
-            state=state_of(program.wait_for(PAID, earned.asset), event.time, purchase.fulfilled_at, program),
-            holding=holding,
-        )
+        holding = target_of(program, facts, allowed, earned.points, earned.asset, left)
+        breakdown = explanation(facts, earned, allowed, usages.cuts)
+        if at is not paid_at:
+            breakdown["asked_at"] = paid_at.isoformat()
+        grant_order(book, key, program, purchase, facts, earned, breakdown, holding, cause=cause, at=at)
 
 
-def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purchase) -> None:
-    """The shop edited a paid order: it moves to the target of its new lines, under the version of the first.
-
-    First and newest are those by the time of the event, in whatever order they come.
-    """
-    purchase = _with_statement(event, book, before)
-    assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
-    program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
-    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
-    book.put_purchase(purchase)
-    return_spent(book, key, purchase.order_id, cause=event.id, at=event.time)
-    left = kept_of(purchase, order)
-    for award in _awards_of(book, key, purchase.order_id):
-        facts = facts_of(program, purchase, order, award.breakdown)
-        if award.program_version != purchase.program_version:  # it may ask what the other did not
-            facts = with_person(facts, program, book, key, purchase.paid_at)
-        frozen = frozen_of(award.breakdown)
-        earned = _of_asset(earn(program, facts, frozen), award.asset)
-        target = _target(program, facts, frozen, earned.points, earned.asset, left)
-        edited = replace(
-            award,
-            points=earned.points,
-            reversed=earned.points - award.held_points,
-            breakdown=explanation(facts, earned, frozen),
-            program_version=purchase.program_version or 1,
-        )
-        edited = _waiting_anew(book, edited, program, purchase)
-        hold_target(book, edited, program, target, cause=event.id, at=event.time)
-
-
-def _with_statement(event: Event[OrderPaid], book: Book, before: Purchase) -> Purchase:
-    """The purchase with one more statement of the shop about it."""
-    assert before.paid is not None and before.paid_at is not None and before.stated_at is not None  # noqa: PT018
-    is_newest = event.time >= before.stated_at
-    older, newest = (before.paid, event.data) if is_newest else (event.data, before.paid)
-    first_at = min(before.paid_at, event.time)
-    version = book.versions_of(event.program_id).at(first_at)
-    gone = _lines(older, version.rules) - _lines(newest, version.rules)
-    return replace(
-        before,
-        paid=newest,
-        paid_at=first_at,
-        stated_at=max(before.stated_at, event.time),
-        program_version=version.number,
-        removed_lines=tuple(sorted({*before.removed_lines, *gone})),
+def grant_order(
+    book: Book,
+    key: MemberKey,
+    program: LedgerProgram,
+    purchase: Purchase,
+    facts: Facts,
+    earned: Earned,
+    breakdown: dict[str, Any],
+    holding: int,
+    *,
+    cause: str,
+    at: datetime,
+) -> None:
+    """Write what an order earned of one asset, and what it holds of that already; booked at `at`."""
+    # `facts.at` is the time of payment in the program's zone already, in which days are counted.
+    state = state_of(program.wait_for(PAID, earned.asset), facts.at, purchase.fulfilled_at, program)
+    if at is not purchase.paid_at:
+        state = state_at(state, at)
+    award_id = award_id_of(purchase.order_id, earned.asset)
+    version = purchase.program_version or 1
+    grant(
+        book,
+        key,
+        program,
+        Origin(award_id, cause, at, version, AWARD, purchase.order_id),
+        earned,
+        breakdown=breakdown,
+        state=state,
+        holding=holding if state[0] != CANCELLED else 0,
     )
 
 
-def _lines(paid: OrderPaid, program: LedgerProgram) -> set[str]:
-    return {line.id for line in order_of(paid, program.currency).lines}
+def without_contact(paid: OrderPaid) -> OrderPaid:
+    """The order as it may be kept here: without an e-mail address and what referrals compare."""
+    if paid.email is None and paid.signals is None:
+        return paid
+    return replace(paid, email=None, signals=None)
 
 
 def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
@@ -160,18 +147,18 @@ def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
     left = kept_of(purchase, order)
     assert left is not None, "a refund leaves less than everything"
-    for award in _awards_of(book, key, purchase.order_id):
+    for award in awards_of_order(book, key, purchase.order_id):
         facts = facts_of(program, purchase, order, award.breakdown)
         frozen = frozen_of(award.breakdown)
-        target = _target(program, facts, frozen, award.points, award.asset, left)
+        target = target_of(program, facts, frozen, award.points, award.asset, left)
         hold_target(book, award, versions.at(at).rules, target, cause=cause, at=at)
 
 
 def fulfil(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: datetime) -> None:
     """The first fulfilment, by its time, starts the wait; one that was in time revives an award that was cancelled."""
-    for award in _awards_of(book, key, purchase.order_id):
+    for award in awards_of_order(book, key, purchase.order_id):
         program = book.versions_of(key[0]).numbered(award.program_version).rules
-        waiting = _waiting_anew(book, award, program, purchase)
+        waiting = waiting_anew(book, award, program, purchase)
         if waiting is award:
             continue
         book.put_award(waiting)
@@ -179,11 +166,11 @@ def fulfil(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: da
             order = order_of(purchase.paid, program.currency, purchase.removed_lines)
             facts = facts_of(program, purchase, order, award.breakdown)
             left = kept_of(purchase, order)
-            target = _target(program, facts, frozen_of(award.breakdown), award.points, award.asset, left)
+            target = target_of(program, facts, frozen_of(award.breakdown), award.points, award.asset, left)
             hold_target(book, waiting, program, target, cause=cause, at=at)
 
 
-def _waiting_anew(book: Book, award: Award, program: LedgerProgram, purchase: Purchase) -> Award:
+def waiting_anew(book: Book, award: Award, program: LedgerProgram, purchase: Purchase) -> Award:
     """The award with the state and the due moment that the times of its order give; what is available stays so."""
     assert purchase.paid_at is not None, "an award has an order that was paid"
     wait = program.wait_for(PAID, award.asset)
@@ -239,6 +226,7 @@ def _facts(
     facts = Facts(
         trigger=PAID,
         at=at.astimezone(program.zone),
+        utc=at,
         order=order,
         items=items_after_discounts(order),
         nth_order=nth if program.counts_orders else None,
@@ -251,7 +239,7 @@ def _facts(
     return facts, Frozen(Fraction(level.earn_times)) if level else NOT_FROZEN
 
 
-def _target(
+def target_of(
     program: LedgerProgram, facts: Facts, frozen: Frozen, points: int, asset: str, left: Kept | None
 ) -> int:
     """What an award of `points` may hold where this much is kept (None: all of it); nothing kept, nothing held."""
@@ -259,7 +247,7 @@ def _target(
         return points
     if not any(left.shares):
         return 0
-    return min(points, _of_asset(earn(program, of_kept(facts, left), frozen), asset).points)
+    return min(points, of_asset(earn(program, of_kept(facts, left), frozen), asset).points)
 
 
 def of_kept(facts: Facts, left: Kept) -> Facts:
@@ -268,11 +256,13 @@ def of_kept(facts: Facts, left: Kept) -> Facts:
     return replace(facts, kept=left, items=items_after_discounts(facts.order, left))
 
 
-def _awards_of(book: Book, key: MemberKey, order_id: str) -> list[Award]:
+def awards_of_order(book: Book, key: MemberKey, order_id: str) -> list[Award]:
+    """What the order itself earned, an award for each asset."""
     return [
         award for award in book.awards.of(key).values() if award.order_id == order_id and award.kind == AWARD
     ]
 
 
-def _of_asset(earned: tuple[Earned, ...], asset: str = POINTS) -> Earned:
-    return next(each for each in earned if each.asset == asset)
+def of_asset(earned: tuple[Earned, ...], asset: str) -> Earned:
+    """What was earned of one asset: nothing where the version has no rule that gives it."""
+    return next((each for each in earned if each.asset == asset), None) or Earned(asset, 0, (), 0, ())

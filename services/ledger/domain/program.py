@@ -1,112 +1,33 @@
 """The merchant's program as values: rules, waits, expiry, checkout; `services.ledger.program` reads them from the file.
 
-What a newcomer would get wrong: all points are exact fractions (1 point per 1.00 EUR is 1/100 a minor unit), rounded
-once, at the end of an award.
+What a newcomer would get wrong: a program never changes. A new version is another program, so all that follows from
+its rules alone (`prepared`) is reckoned once and kept with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import chain
 from math import lcm
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.catalogue import Offer
-from services.ledger.domain.conditions import Condition, Labels, LineIn, labels_of
+from services.ledger.domain.conditions import Condition
 from services.ledger.domain.goals import Goal
+from services.ledger.domain.prepared import Prepared
+from services.ledger.domain.rules import Cap, Rule
 from services.ledger.domain.spending import Checkout, Spending
 from services.ledger.domain.when import When
 from shared.calendar import Period
-from shared.events import OrderLine
 from shared.money import Rounding
-from shared.orders import ITEMS, Basis
 from shared.programs import Versions
 
 OCCASIONS = ("birthday", "signup_anniversary", "first_purchase_anniversary")
 """What a rule's `on` may name that no event brings: the calendar does."""
-LARGEST_MULTIPLIER = 10  # the product of all multipliers on a line
-PRODUCTS_REMEMBERED = 20_000  # some megabytes; a larger shop sells most of its orders from so many
-
-
-class Effect(Enum):
-    """What a rule gives."""
-
-    PER_AMOUNT = "per_amount"  # base: points for each so much money of a line
-    PER_ITEM = "per_item"  # base: points for each item
-    TIMES = "times"  # multiplier of the base
-    FIXED = "fixed"  # bonus for the order or event
-    BONUS_PER_AMOUNT = "bonus_per_amount"  # bonus that no multiplier touches
-
-
-BASE_EFFECTS = frozenset({Effect.PER_AMOUNT, Effect.PER_ITEM})
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """How often (`times`) or how much (`points`) a rule may give one member in one bucket.
-
-    `by` names what makes the bucket: periods (`day`, `week`, `month`, `year`), subjects of the event (`product`,
-    `network`, `subject`), or nothing for a lifetime. `rejects` refuses the whole contribution where only a part has
-    room; otherwise it shrinks.
-    """
-
-    times: int | None = None
-    points: int | None = None
-    by: tuple[str, ...] = ()
-    rejects: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One earning rule; its name appears in explanations and reports.
-
-    `rate` is the points of one step (a unit of money, an item), the factor of a multiplier, or the fixed points of
-    a bonus. `per_minor` is what one minor unit gives, by currency: a currency that is not in it does not match.
-    """
-
-    name: str
-    trigger: str
-    effect: Effect
-    rate: Fraction
-    asset: str = "points"
-    per_minor: Mapping[str, Fraction] = field(default_factory=dict)
-    whole_units: bool = False
-    basis: Basis = ITEMS
-    conditions: tuple[Condition, ...] = ()
-    line_conditions: tuple[LineIn, ...] = ()
-    caps: tuple[Cap, ...] = ()
-    priority: int = 0
-    stackable: bool = True
-    budget: Budget | None = None
-    bounded: bool = field(init=False)
-    """True where caps or a budget are to be asked."""
-    is_base: bool = field(init=False)
-    """True where multipliers apply to what it gives."""
-    measure: str = field(init=False)
-    """A name for what it counts on a line: rules of the same measure share one reckoning of it."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "bounded", bool(self.caps) or self.budget is not None)
-        object.__setattr__(self, "is_base", self.effect in BASE_EFFECTS)
-        object.__setattr__(self, "measure", "item" if self.effect is Effect.PER_ITEM else repr(self.basis))
-        if self.basis == ITEMS:
-            object.__setattr__(self, "basis", ITEMS)
-
-    def covers(self, labels: Labels) -> bool:
-        """Whether a line with these labels meets all conditions on lines."""
-        return all(condition.meets(labels) for condition in self.line_conditions)
-
-    def rate_in(self, currency: str) -> Fraction | None:
-        """Points per minor unit of this currency (or per item), None where the rule has no unit for it."""
-        if self.effect in (Effect.PER_AMOUNT, Effect.BONUS_PER_AMOUNT):
-            return self.per_minor.get(currency)
-        return self.rate
 
 
 class After(Enum):
@@ -124,6 +45,14 @@ class Wait:
     after: After = After.NOTHING
     days: int = 0
     deadline_days: int = 90
+    is_none: bool = field(init=False)
+    """True where nothing is waited for."""
+    is_for_fulfilment: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Kept, since asking an enumeration for a member takes longer than the rest of the question.
+        object.__setattr__(self, "is_none", self.after is After.NOTHING)
+        object.__setattr__(self, "is_for_fulfilment", self.after is After.FULFILMENT)
 
 
 class Negative(Enum):
@@ -143,6 +72,12 @@ class PointsPolicy:
     expiry_rounded_to: Period = Period.DAY
     negative: Negative = Negative.ALLOW
     rounding: Rounding = Rounding.DOWN
+    by_activity: bool = False
+    """Whether the months count from the member's last activity instead of the activation."""
+    expire_on: tuple[int, int] | None = None
+    """Month and day of the calendar on which points expire; None where they live for months, or for ever."""
+    least_days: int = 90
+    """How long points live at least that expire on a day of the calendar."""
 
 
 @dataclass(frozen=True)  # no slots: what is derived from it is kept
@@ -165,8 +100,12 @@ class LedgerProgram:
     """How many whole points all earning rules together may give one member, by asset."""
     budgets: Mapping[str, tuple[Budget, ...]] = field(default_factory=dict)
     """How many whole points all earning rules together may give everybody, by asset."""
+    guest_days: int | None = None
+    """How long orders of guests are kept; None: not at all."""
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
+    four_eyes: Mapping[str, int] = field(default_factory=dict)
+    """Above how many an adjustment by hand needs a second person, by asset."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
     """How long awards of an asset are pending, where that differs: by asset and trigger."""
 
@@ -181,6 +120,10 @@ class LedgerProgram:
             return self.points
         return self.policies.get(asset) or self.policies.get(asset.partition(":")[0], self.points)
 
+    def rounding_of(self, asset: str) -> Rounding:
+        """How an award of this asset is rounded."""
+        return self.policy_for(asset).rounding
+
     def goal(self, name: str) -> Goal | None:
         """The goal of this name, None where this version has none."""
         return next((goal for goal in self.goals if goal.name == name), None)
@@ -194,35 +137,17 @@ class LedgerProgram:
         """The rules of this trigger, in the order of the file."""
         return self.rules.get(trigger, ())
 
-    def rules_by_asset(self, trigger: str) -> Mapping[str, tuple[Rule, ...]]:
-        """The rules of this trigger, by what they give."""
-        return self._by_asset.get(trigger, {})
+    def prepared(self, trigger: str) -> Prepared | None:
+        """The rules of this trigger, ready to be asked; None where there are none."""
+        return self._prepared.get(trigger)
 
     @cached_property
-    def _by_asset(self) -> Mapping[str, Mapping[str, tuple[Rule, ...]]]:
+    def _prepared(self) -> Mapping[str, Prepared]:
         return {
-            trigger: {
-                asset: tuple(rule for rule in rules if rule.asset == asset)
-                for asset in dict.fromkeys(rule.asset for rule in rules)
-            }
+            trigger: Prepared(rules, self.scale, self.rounding_of, self.bounded)
             for trigger, rules in self.rules.items()
+            if rules
         }
-
-    def naming(self, line: OrderLine) -> frozenset[str]:
-        """The rules with conditions on lines that this line meets, by their names."""
-        return self._naming(line.categories, line.collections, line.brand, line.product_id, line.sku)
-
-    @cached_property
-    def _naming(self) -> Callable[..., frozenset[str]]:
-        """Remembered by product: a shop sells the same ones over and over."""
-        rules = [rule for rules in self.rules.values() for rule in rules if rule.line_conditions]
-
-        @lru_cache(maxsize=PRODUCTS_REMEMBERED)
-        def naming(*labels: Any) -> frozenset[str]:
-            named = labels_of(*labels)
-            return frozenset(rule.name for rule in rules if rule.covers(named))
-
-        return naming
 
     def wait_for(self, trigger: str, asset: str = "points") -> Wait:
         """How long awards of this trigger and asset are pending."""
@@ -238,18 +163,6 @@ class LedgerProgram:
         rules = [rule for rules in self.rules.values() for rule in rules]
         rates = [rate for rule in rules for rate in (rule.rate, *rule.per_minor.values())]
         return lcm(1, *[rate.denominator for rate in rates])
-
-    @cached_property
-    def _numbers(self) -> dict[tuple[str, str], int | None]:
-        return {}
-
-    def number_of(self, rule: Rule, currency: str) -> int | None:
-        """What a rule gives for one minor unit (or item, or as it stands), in `1 / scale`; None without a unit."""
-        key = (rule.name, currency)
-        if key not in self._numbers:
-            rate = rule.rate_in(currency)
-            self._numbers[key] = None if rate is None else rate.numerator * (self.scale // rate.denominator)
-        return self._numbers[key]
 
     @cached_property
     def capped(self) -> Mapping[str, tuple[Rule, ...]]:
@@ -276,6 +189,11 @@ class LedgerProgram:
         of_rules = [rule.budget for rules in self.rules.values() for rule in rules if rule.budget is not None]
         of_all = [budget for budgets in self.budgets.values() for budget in budgets]
         return {(budget.name, budget.terms): budget.amount for budget in [*of_rules, *of_all]}
+
+    @cached_property
+    def lives_by_activity(self) -> bool:
+        """True where something expires unless its member is active: every activity needs the lots then."""
+        return any(policy.by_activity for policy in (self.points, *self.policies.values()))
 
     @cached_property
     def assets(self) -> tuple[str, ...]:

@@ -32,10 +32,10 @@ from services.ledger.domain.book import (
     Purchase,
     RefundAt,
 )
+from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.holds import drawn, spends_of, spent_on
 from services.ledger.domain.keeping import kept_of, order_of_purchase
 from services.ledger.domain.lots import (
-    expiry_of,
     give_back,
     open_lot,
     open_lots,

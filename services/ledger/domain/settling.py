@@ -22,18 +22,20 @@ from services.ledger.domain.occasions import Occasion, celebrate, occasions_of
 from services.ledger.domain.rewards import expire_reward
 from shared.rows import replace
 
-Due = tuple[datetime, int, str, Award | Lot | Issued | Hold | Occasion]
+Ripe = Award | Lot | Issued | Hold | Occasion
+"""What falls due by itself."""
+Due = tuple[datetime, int, str, Ripe]
 ACTIVATES, EXPIRES, TIMES_OUT, COMES = 0, 1, 2, 3
 
 
 def settle(book: Book, key: MemberKey, until: datetime) -> None:
     """Do all that falls due for the member up to and including `until`, in order."""
     while (next_due := book.member(key).next_due) is not None and next_due <= until:
-        due = min(_all_due(book, key), default=None)  # no two are alike in their first three parts
-        if due is not None and due[0] <= until:
-            _do(book, key, due)
+        due, later = _all_due(book, key, until)
+        if due:
+            _do(book, key, min(due))  # no two are alike in their first three parts
         else:
-            _look_again_at(book, key, due[0] if due is not None else None)
+            _look_again_at(book, key, later)
 
 
 def _do(book: Book, key: MemberKey, due: Due) -> None:
@@ -54,22 +56,49 @@ def _do(book: Book, key: MemberKey, due: Due) -> None:
             celebrate(book, key, what)
 
 
-def _all_due(book: Book, key: MemberKey) -> Iterator[Due]:
-    """Everything of the member in memory that will fall due some day."""
+def _all_due(book: Book, key: MemberKey, until: datetime) -> tuple[list[Due], datetime | None]:
+    """What of the member in memory is due up to `until`, and when the first of the rest will be."""
+    due: list[Due] = []
+    later: datetime | None = None
+    for moment, what in _moments(book, key):
+        if moment <= until:
+            due.append((moment, *_turn(what), what))
+        elif later is None or moment < later:
+            later = moment
+    return due, later
+
+
+def _moments(book: Book, key: MemberKey) -> Iterator[tuple[datetime, Ripe]]:
+    """Everything of the member in memory that will fall due some day, and when."""
     for award in book.awards.of(key).values():
         if award.due_at is not None:
-            yield award.due_at, ACTIVATES, award.award_id, award
+            yield award.due_at, award
     for lot in book.lots.of(key).values():
         if lot.expires_at is not None and lot.remaining:
-            yield max(lot.expires_at, lot.opened_at), EXPIRES, f"{lot.asset}:{lot.lot_no:020}", lot
+            yield max(lot.expires_at, lot.opened_at), lot
     for reward in book.shelf.rewards.of(key).values():
         if reward.due_at is not None:
-            yield reward.due_at, EXPIRES, f"reward:{reward.reward_id}", reward
+            yield reward.due_at, reward
     for hold in book.holds.of(key).values():
         if hold.state == OPEN:
-            yield hold.held_until, TIMES_OUT, hold.hold_id, hold
+            yield hold.held_until, hold
     for occasion in occasions_of(book, key):
-        yield occasion.at, COMES, occasion.trigger, occasion
+        yield occasion.at, occasion
+
+
+def _turn(what: Ripe) -> tuple[int, str]:
+    """Whose turn it is among all that is due at one instant."""
+    match what:
+        case Award():
+            return ACTIVATES, what.award_id
+        case Lot():
+            return EXPIRES, f"{what.asset}:{what.lot_no:020}"
+        case Issued():
+            return EXPIRES, f"reward:{what.reward_id}"
+        case Hold():
+            return TIMES_OUT, what.hold_id
+        case Occasion():
+            return COMES, what.trigger
 
 
 def _look_again_at(book: Book, key: MemberKey, in_memory: datetime | None) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.program.adjustments import four_eyes_of
 from services.ledger.program.assets import asset_waits_of, policies_of
 from services.ledger.program.caps import program_budgets_of, program_caps_of
 from services.ledger.program.earning import rules_of
@@ -38,8 +39,9 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
     program = LedgerProgram(
         currency=head.currency,
         zone=reader.zone,
-        points=policy_of(reader, section.points),
+        points=policy_of(reader, section.points, ("ledger", "points")),
         rules=rules_of(reader),
+        guest_days=int(section.guests.keep.split()[0]) if section.guests is not None else None,
         waits=waits_of(reader, section.pending, ("ledger", "pending")),
         spending=spending_of(reader),
         catalogue=catalogue_of(reader),
@@ -50,6 +52,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         budgets=program_budgets_of(reader),
         goals=goals_of(reader),
         asset_waits=asset_waits_of(reader),
+        four_eyes=four_eyes_of(reader),
     )
     if reader.faults:
         raise invalid(reader.faults)

@@ -34,7 +34,7 @@ Amount = tuple[str, Fraction]
 def policies_of(reader: Reader) -> dict[str, PointsPolicy]:
     """How each asset with an entry of its own lives; `credit` stands for store credit of every currency."""
     return {
-        name: policy_of(reader, _beside_points(reader, words))
+        name: policy_of(reader, _beside_points(reader, words), ("ledger", "assets", name), words)
         for name, words in reader.section.assets.items()
         if _may_have_entry(reader, name)
     }

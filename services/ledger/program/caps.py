@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from services.ledger.domain.budgets import Budget
-from services.ledger.domain.program import Cap
+from services.ledger.domain.rules import Cap
 from services.ledger.program.assets import amount_of
 from services.ledger.program.reading import Reader
 from services.ledger.words.earning import EarnRule

@@ -113,8 +113,8 @@ def _of_time(reader: Reader, words: If, path: Path) -> list[Condition]:
         if unknown:
             reader.fault((*path, "weekday"), f"{unknown[0]!r} is no day; write {', '.join(WEEKDAYS)}")
         days = frozenset(i for i, day in enumerate(WEEKDAYS) if day in _set(words.weekday))
-        crossing = hours is not None and hours[1] <= hours[0]
-        found.append(conditions.Weekdays(days, nights_end=hours[1] if crossing else MIDNIGHT))
+        nights_end = hours[1] if hours is not None and hours[1] <= hours[0] else MIDNIGHT
+        found.append(conditions.Weekdays(days, nights_end=nights_end))
     if hours is not None:
         found.append(conditions.Hours(*hours))
     return found

@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from services.ledger.domain import conditions
 from services.ledger.domain.conditions import Condition
-from services.ledger.domain.program import Effect, Rule
+from services.ledger.domain.earning import LEVEL
+from services.ledger.domain.rules import Effect, Rule
 from services.ledger.program.caps import budget_of, caps_of
 from services.ledger.program.conditions import conditions_of
 from services.ledger.program.expressions import Look
@@ -30,6 +31,11 @@ def rules_of(reader: Reader) -> dict[str, tuple[Rule, ...]]:
         path: Path = ("ledger", "earn", number)
         if words.rule in names:
             reader.fault((*path, "rule"), f"another rule is called {words.rule!r}; each needs its name")
+        if words.rule == LEVEL:
+            reader.fault(
+                (*path, "rule"),
+                f"{LEVEL!r} is how decisions call the level's own multiplier; take another",
+            )
         names.add(words.rule)
         check_trigger(reader, words.on, (*path, "on"))
         if words.for_spending is not None:

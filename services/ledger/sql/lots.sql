@@ -7,9 +7,10 @@ CROSS JOIN LATERAL (
 ) AS l
 
 -- name: update_lots
-UPDATE ledger.lot AS l SET remaining = k.remaining, expired = k.expired
-FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
-    AS k (program_id, member_id, asset, lot_no, remaining, expired)
+UPDATE ledger.lot AS l SET remaining = k.remaining, expired = k.expired, expires_at = k.expires_at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
+            $7::timestamptz[])
+    AS k (program_id, member_id, asset, lot_no, remaining, expired, expires_at)
 WHERE l.program_id = k.program_id AND l.member_id = k.member_id AND l.asset = k.asset AND l.lot_no = k.lot_no
 
 -- name: open_lots

@@ -10,9 +10,11 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from services.ledger.words.adjustments import Adjustments
 from services.ledger.words.assets import Asset, AssetName
 from services.ledger.words.caps import ProgramCap
 from services.ledger.words.earning import EarnRule
+from services.ledger.words.guests import Guests
 from services.ledger.words.points import Points
 from services.ledger.words.spending import Spend
 from shared.program_file import Section
@@ -30,9 +32,13 @@ class LedgerSection(Section):
     pending: dict[str, str] = Field(
         default_factory=dict, examples=[{"order.paid": "14 days after order.fulfilled"}]
     )
+    guests: Guests | None = Field(
+        default=None, description="Absent: an order without a customer has no effect."
+    )
     earn: Annotated[list[EarnRule], Field(default_factory=list, max_length=500)]
     caps: Annotated[list[ProgramCap], Field(default_factory=list, max_length=100)]
     spend: Spend = Spend()
+    adjustments: Adjustments = Adjustments()
 
 
 class Head(Section):

@@ -14,4 +14,11 @@ MoneyText = Annotated[
 ]
 Names = Annotated[list[str], Field(min_length=1, max_length=500)]
 Wanted = str | Names
-EXPIRY = re.compile(r"never|(?P<months>\d{1,3}) months?")
+MONTHS = (
+    "january", "february", "march", "april", "may", "june",
+    "july", "august", "september", "october", "november", "december",
+)  # fmt: skip
+EXPIRY = re.compile(
+    r"never|(?P<months>\d{1,3}) months?|after (?P<idle>\d{1,3}) months? without activity"
+    rf"|every (?P<day>\d{{1,2}}) (?P<month>{'|'.join(MONTHS)})"
+)

@@ -1,0 +1,42 @@
+"""Points that live as long as their member is active: what counts as activity, and what it moves.
+
+Example: `after 12 months without activity`. Points of 4 May 2026 would expire after 4 May 2027; an order on 1 March
+2027 moves them, and all others, to the end of 1 March 2028.
+
+What a newcomer would get wrong: every award above 0 counts, of whatever asset and also while it is pending; so do its
+activation, a spend, a capture, a redemption and a donation. A hold does not, nor does a refund. A late event moves
+nothing to an earlier moment, and revives nothing that has expired.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.ledger.domain.book import Book, Lot, MemberKey
+from services.ledger.domain.expiry import expiry_of
+from shared.rows import replace
+
+OPEN = "open"  # of a hold; `holds` counts spends as activity, so it cannot be asked here
+
+
+def was_active(book: Book, key: MemberKey, at: datetime) -> None:
+    """The member did something at this moment: all lots that live by activity live longer, also held parts."""
+    program = book.versions_of(key[0]).at(at).rules
+    if not program.lives_by_activity:
+        return
+    assert key in book.detailed, f"the lots of {key} were not loaded"
+    held = {
+        (hold.asset, each.lot_no)
+        for hold in book.holds.of(key).values()
+        if hold.state == OPEN
+        for each in hold.draws
+    }
+    for place, lot in list(book.lots.of(key).items()):
+        policy = program.policy_for(lot.asset)
+        if policy.by_activity and (lot.remaining or place in held):
+            _extend(book, lot, expiry_of(policy, at), at)
+
+
+def _extend(book: Book, lot: Lot, until: datetime | None, at: datetime) -> None:
+    if lot.expires_at is not None and until is not None and at < lot.expires_at < until:
+        book.put_lot(replace(lot, expires_at=until))

@@ -1,0 +1,18 @@
+"""How a merchant writes what becomes of orders of guests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from shared.program_file import Section
+
+
+class Guests(Section):
+    """Orders without a customer."""
+
+    keep: Annotated[str, StringConstraints(pattern=r"^[1-9]\d{0,2} days?$")] = Field(
+        description="So long an order waits for its guest to open an account with the same e-mail address.",
+        examples=["90 days"],
+    )
