@@ -186,6 +186,10 @@ def _award_steps(
         "bonus": points,
         "goal": {"period": period, "steps": [first + 1, end], "order_id": by.order_id},
     } | bounds
+    if (
+        at < by.paid_at
+    ):  # a late order lets a later one reach it: it is awarded as of that, and was asked for now
+        breakdown["goal"]["asked_at"] = at.isoformat()
     earned = Earned(goal.asset, points, (), points, (Answer(rule, points),))
     origin = Origin(
         goal_award_id(rule, period, first), cause, max(at, by.paid_at), by.program_version, order_id=None

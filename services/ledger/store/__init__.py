@@ -32,7 +32,7 @@ from services.ledger.domain.book import (
     Usage,
 )
 from services.ledger.domain.goals import Part
-from services.ledger.domain.needs import Needs, usage_of_edits
+from services.ledger.domain.needs import Needs, usage_known_of
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import budgets, goals
@@ -232,7 +232,7 @@ class Store:
                 _load_award(book, row)
 
     async def _load_usage(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
-        wanted = needs.usage | usage_of_edits(book, needs.stated) if needs.stated else needs.usage
+        wanted = needs.usage | usage_known_of(book, needs)
         if not wanted:
             return
         for row in await connection.fetch(self._sql.load_usage, *_columns_of_ids(wanted)):
