@@ -131,7 +131,12 @@ class Showcase:
         return coupon, [CouponUse(program_id=program_id, code=coupon.code, **dict(row)) for row in rows]
 
     async def pools(self, connection: AnyConnection, program_id: str) -> dict[str, int]:
-        """How many codes each pool has left."""
+        """How many codes each pool has left.
+
+        Raises:
+            UnknownProgram: nobody applied it.
+        """
+        await self._actions.programs.one(connection, program_id)
         return {row["pool"]: row["free"] for row in await connection.fetch(self._sql.pools, program_id)}
 
     async def _buyer(self, connection: AnyConnection, key: MemberKey, now: datetime) -> Buyer:

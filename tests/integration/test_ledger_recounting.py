@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from services.ledger.main import SERVICE
-from tests.support.events import MEMBER, NOON, a_refund, a_review, a_review_removed, a_share, an_order_paid
+from tests.support.events import (
+    MEMBER,
+    NOON,
+    a_refund,
+    a_review,
+    a_review_removed,
+    a_share,
+    a_sign_up,
+    an_order_paid,
+)
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_document, a_rule
 from tests.support.services import Running, running
@@ -21,6 +31,7 @@ PROGRAM = a_document(
     a_rule("review", on="review.published", points="20", at_most="100 per year"),
     a_rule("goal", points="50", for_spending="each 100.00 EUR per month"),
     caps=[{"at_most": "300 points per month"}, {"budget": "5000 points"}],
+    guests={"keep": "90 days"},
 )
 
 
@@ -40,7 +51,10 @@ async def lived(ledger: Running) -> None:
         an_order_paid(f"{17 * number + 5}.35", order_id=f"o{number}", at=NOON + timedelta(days=day))
         for number, day in enumerate(days)
     ]
-    await ledger.receives(*orders[:5])
+    guest: dict[str, Any] = {"member": None, "email": "ada@example.org"}
+    await ledger.receives(
+        *orders[:5], an_order_paid("12.50", order_id="g", at=NOON + timedelta(days=6), **guest)
+    )
     review = a_review(product="tea")
     await ledger.receives(
         *orders[5:],
@@ -51,7 +65,10 @@ async def lived(ledger: Running) -> None:
         review,
         a_review_removed(review),
         a_review(product="tea", at=NOON + timedelta(days=1)),
+        a_sign_up(MEMBER, email="ada@example.org", at=NOON + timedelta(days=50)),
     )
+    guests = "SELECT count(*) FROM ledger.award WHERE order_id = 'g' AND breakdown ? 'asked_at'"
+    assert await ledger.ports.pool.fetchval(guests) == 1
 
 
 SEEDS = {

@@ -111,7 +111,9 @@ async def make(
 
     Raises:
         CodeTaken: another coupon of the program has this code.
+        UnknownProgram: nobody applied it.
     """
+    await actions.programs.one(connection, like.program_id)
     made: dict[str, Coupon] = {}
     while len(made) < count:
         code = canonical(own_code) if own_code else coupons.new_code(actions.random.randrange)
@@ -130,7 +132,12 @@ async def fill_pool(
     codes: Iterable[str],
     now: datetime,
 ) -> set[str]:
-    """Put codes of the shop into a pool; those that are new, as they are looked up. Others are in use already."""
+    """Put codes of the shop into a pool; those that are new, as they are looked up. Others are in use already.
+
+    Raises:
+        UnknownProgram: nobody applied it.
+    """
+    await actions.programs.one(connection, program_id)
     await connection.execute(actions.sql.insert_pool, program_id, pool, now)
     blank = Coupon(program_id=program_id, code="", shown="", state=POOLED, pool=pool, made_at=now)
     wanted: dict[str, Coupon] = {}

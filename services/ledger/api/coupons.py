@@ -40,6 +40,7 @@ from shared.http.idempotency import Write, door_router
 from shared.http.openapi import refuses
 from shared.http.problems import BodyUnreadable
 from shared.http.transaction import Reading
+from shared.programs import UnknownProgram
 from shared.tokens import Caller
 
 router = door_router(tags=["coupons"])
@@ -156,7 +157,7 @@ async def read(request: Request, code: Code, caller: Reader, connection: Reading
     return CouponDetail(**_coupon_out(coupon).model_dump(), latest=latest)
 
 
-@router.post("/coupons", status_code=201, responses=refuses(CodeTaken))
+@router.post("/coupons", status_code=201, responses=refuses(CodeTaken, UnknownProgram))
 async def make(request: Request, body: CouponsIn, caller: Writer, write: Write) -> CouponsOut:
     """Make codes that belong to nobody's reward, such as those of a campaign: drawn, or one of your own."""
     now = now_of(request)
@@ -178,6 +179,7 @@ async def make(request: Request, body: CouponsIn, caller: Writer, write: Write) 
 @router.post(
     "/coupon-pools/{pool}/codes",
     status_code=201,
+    responses=refuses(UnknownProgram),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -209,7 +211,7 @@ async def fill_pool(request: Request, pool: Pool, caller: Writer, write: Write) 
     return PoolFilledOut(pool=pool, added=len(added), duplicates=duplicates, left=left[pool])
 
 
-@router.get("/coupon-pools")
+@router.get("/coupon-pools", responses=refuses(UnknownProgram))
 async def list_pools(request: Request, caller: Reader, connection: Reading) -> PoolsOut:
     """How many codes each pool has left."""
     left = await showcase_of(request).pools(connection, caller.program_id)

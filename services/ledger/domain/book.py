@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.ledger.domain.budgets import BudgetKey, Portion
-from services.ledger.domain.goals import Part, Reached
+from services.ledger.domain.goals import Part, Reached, have_goals
 from services.ledger.domain.issued import Shelf
 from services.ledger.domain.persons import Person
 from services.ledger.domain.program import LedgerProgram, occasions_ever
@@ -246,6 +246,7 @@ class Book:
     short: set[BudgetKey] = field(default_factory=set)
     """Budgets of which an event wanted more than the batch had."""
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    striving: dict[str, bool] = field(default_factory=dict)
     guests: Guests | None = None
     """Orders of guests; None where no program of the batch keeps any."""
     _counting: dict[str, bool] = field(default_factory=dict)
@@ -292,6 +293,13 @@ class Book:
     def person(self, key: MemberKey) -> Person:
         """What is known of the person; nothing at first."""
         return self.persons.get(key, "") or Person(*key)
+
+    def strives(self, program_id: str) -> bool:
+        """Whether any version of the program has a goal."""
+        found = self.striving.get(program_id)
+        if found is None:
+            found = self.striving[program_id] = have_goals(self.versions_of(program_id))
+        return found
 
     def occasions_in(self, program_id: str) -> tuple[str, ...]:
         """The occasions of the calendar that any version of the program rewards."""

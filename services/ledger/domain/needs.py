@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain.allowances import whole_bucket
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Award, Book, MemberKey
 from services.ledger.domain.budgets import BudgetKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
@@ -22,6 +22,7 @@ from services.ledger.domain.goals import have_goals
 from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.leasing import wanted_by, wanted_by_goals
 from services.ledger.domain.orders import PAID
+from services.ledger.domain.orders import award_id_of as order_award_id
 from services.ledger.domain.program import LedgerProgram
 from shared.events import (
     CustomerDeleted,
@@ -226,17 +227,27 @@ def usage_known_of(book: Book, needs: Needs) -> set[tuple[MemberKey, str, str]]:
 def _usage_of_edits(book: Book, stated: Iterable[tuple[MemberKey, str]]) -> set[tuple[MemberKey, str, str]]:
     """Where the caps count orders that are stated once more: by the time at which they were asked first."""
     needs = Needs()
-    for key, order_id in stated:
+    asking = {
+        program_id: [
+            version.rules for version in versions.all if version.rules.capped.get(PAID) or version.rules.caps
+        ]
+        for program_id, versions in book.programs.items()
+    }
+    for key, order_id in stated if any(asking.values()) else ():
         if book.purchases.get(key, order_id) is None:
             continue
-        awards = [award for award in book.awards.of(key).values() if award.order_id == order_id]
-        for version in book.programs[key[0]].all if awards else ():
-            program = version.rules
-            for award in awards:
+        for program in asking[key[0]]:
+            for award in _awards_of_order(book, key, order_id):
                 facts = Facts(trigger=PAID, at=award.asked_at.astimezone(program.zone))
                 _add_rule_caps(needs, key, program, facts)
                 _add_whole_caps(needs, key, program, facts)
     return needs.usage
+
+
+def _awards_of_order(book: Book, key: MemberKey, order_id: str) -> list[Award]:
+    assets = {asset for version in book.programs[key[0]].all for asset in version.rules.assets}
+    awards = [book.awards.get(key, order_award_id(order_id, asset)) for asset in assets]
+    return [award for award in awards if award is not None]
 
 
 def _add_budgets(needs: Needs, wanted: Iterable[tuple[BudgetKey, int]]) -> None:

@@ -86,7 +86,7 @@ WITH given AS (
     WHERE a.breakdown ? 'counted'
 ), moments AS (
     SELECT program_id, member_id, rule, asset, points,
-           coalesce((breakdown -> 'goal' ->> 'asked_at')::timestamptz, happened_at) AT TIME ZONE zone AS local
+           coalesce((breakdown ->> 'asked_at')::timestamptz, happened_at) AT TIME ZONE zone AS local
     FROM given WHERE points > 0
 ), used AS (
     SELECT program_id, member_id, rule, bucket,
