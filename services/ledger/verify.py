@@ -1,4 +1,4 @@
-"""Recomputes balances, lots, holds and awards from the entries, and names each place where they differ.
+"""Recomputes balances, lots, holds, awards and caps from the entries, and names each place where they differ.
 
 What a newcomer would get wrong: it runs beside live traffic. Each check is one statement, so it sees one snapshot, in
 which a batch is there wholly or not at all.
@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from services.ledger.program import parse
+from services.ledger.recounting import recounted
+from shared.programs import Programs
 from shared.service import Ports
 
 MOST = 100  # differences named per check; where there are more, the first ones tell enough
@@ -35,6 +38,8 @@ async def differences(ports: Ports) -> list[str]:
         for name, tell in CHECKS.items():
             for row in await connection.fetch(getattr(ports.sql, name), MOST):
                 found.append(f"program {row['program_id']}, member {row['member_id']}: {tell(row)}")
+        programs = Programs(ports.machinery, parse)
+        found += [text async for text in recounted(connection, ports.sql, programs, MOST)]
     return found
 
 

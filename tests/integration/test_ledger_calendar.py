@@ -178,3 +178,35 @@ async def test_who_is_erased_is_forgotten_as_a_person(ledger: Running) -> None:
     await passes(ledger, NOON + YEAR)
     assert await row_of(ledger, "person") is None
     assert await given(ledger) == []
+
+
+async def test_a_budget_for_birthdays_is_kept_also_where_nobody_foresaw_them(ledger: Running) -> None:
+    rule = a_rule("birthday", on="birthday", points="200", budget="300 points per year")
+    await ledger.applies(a_document(rule, zone="UTC"))
+    await ledger.receives(a_sign_up("a", birthday="--07-01"), a_sign_up("b", birthday="--07-02"))
+    await passes(ledger, at("2026-12-31"))
+    assert [await given(ledger, name) for name in "ab"] == [
+        [(at("2026-07-01"), 200)],
+        [(at("2026-07-02"), 100)],
+    ]
+    ledger.now = at("2029-01-01")
+    await ledger.receives(a_sign_up("c", birthday="--07-03"), a_sign_up("c", at=at("2028-12-01")))
+    assert await given(ledger, "c") == [(at("2027-07-03"), 200), (at("2028-07-03"), 200)]
+    assert await given(ledger, "a") == [(at("2026-07-01"), 200)]
+    await ledger.runs("settle_due")
+    assert sorted((await given(ledger, "a"))[1:] + (await given(ledger, "b"))[1:]) == [
+        (at("2027-07-01"), 100),
+        (at("2028-07-01"), 100),
+    ]
+
+
+async def test_a_spend_on_the_birthday_finds_its_points(ledger: Running) -> None:
+    await ledger.applies(
+        a_document(a_rule("birthday", on="birthday", points="200", budget="1000 points"), zone="UTC")
+    )
+    await ledger.receives(a_sign_up(birthday="--07-01"))
+    ledger.now = at("2026-07-01")
+    async with ledger.client() as client:
+        answer = await client.post(f"/v1/members/{MEMBER}/holds", json={"hold_id": "h", "points": 200})
+    assert answer.status_code == 201, answer.text
+    assert await given(ledger) == [(at("2026-07-01"), 200), (at("2026-07-01"), 200)]

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from services.ledger.main import SERVICE
-from tests.support.events import MEMBER, NOON, an_order_paid
+from tests.support.events import MEMBER, NOON, a_review, a_review_removed, an_order_paid
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_document, a_rule
 from tests.support.services import Running, running
@@ -69,3 +69,21 @@ async def test_an_asset_that_the_first_version_does_not_give_goes_back(ledger: R
     assert await held(ledger, "stamps") == [1]
     await ledger.receives(an_order_paid("10.00", order_id="a", at=NOON - timedelta(days=1)))
     assert (await held(ledger), await held(ledger, "stamps")) == ([20], [0])
+
+
+async def test_a_removed_review_frees_its_product_also_much_later_and_under_another_version(
+    ledger: Running,
+) -> None:
+    rules = [
+        a_rule(on="review.published", points="20"),
+        a_rule("star", on="review.published", gives="1 stamp"),
+    ]
+    await ledger.applies(a_document(*rules))
+    first, second = a_review(product="tea"), a_review(product="tea")
+    await ledger.receives(first)
+    await ledger.receives(second)
+    await ledger.applies(a_document(rules[0]), at=NOON + timedelta(hours=1))
+    await ledger.receives(a_review_removed(first, at=NOON + timedelta(days=1)))
+    await ledger.receives(a_review(product="tea", at=NOON + timedelta(days=2)))
+    query = "SELECT asset, pending + available AS has FROM ledger.balance ORDER BY asset"
+    assert [tuple(row) for row in await ledger.ports.pool.fetch(query)] == [("points", 20), ("stamps", 0)]

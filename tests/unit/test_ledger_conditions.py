@@ -217,3 +217,63 @@ def test_a_review_is_verified_by_the_apps_word_else_by_our_own_orders() -> None:
     desk.receives(an_order(), a_review(product="p1"), a_review(product="p9"))
     desk.receives(a_review(product="p2", verified_purchase=False))
     assert desk.balance() == (0, 20, 0)
+
+
+@pytest.mark.parametrize(
+    ("moment", "holds"),
+    [
+        ("2026-05-01T19:59", False),  # Friday, 21:59 in Paris
+        ("2026-05-01T20:00", True),  # Friday, 22:00
+        ("2026-05-01T23:59", True),  # Saturday, 01:59: the night of Friday still
+        ("2026-05-02T00:00", False),  # Saturday, 02:00
+        ("2026-05-02T21:00", False),  # Saturday, 23:00
+        ("2026-04-30T22:30", False),  # Friday, 00:30: the night of Thursday
+    ],
+)
+def test_hours_that_cross_midnight_belong_to_the_day_on_which_they_begin(moment: str, holds: bool) -> None:
+    night = {"weekday": "friday", "hours": "22:00 to 02:00"}
+    assert (says(night, an_order(at=at(moment))) is None) is holds
+
+
+def test_hours_may_end_with_the_day() -> None:
+    assert says({"hours": "18:00 to 24:00"}, an_order(at=at("2026-05-04T21:59"))) is None
+    assert says({"hours": "18:00 to 24:00"}, an_order(at=at("2026-05-04T22:00"))) is not None
+
+
+@pytest.mark.parametrize(
+    ("moment", "holds"),
+    [
+        ("2026-03-29T00:59", True),  # 01:59 in Paris, and then it is 03:00
+        ("2026-03-29T01:00", False),
+        ("2026-10-25T00:30", True),  # 02:30
+        ("2026-10-25T01:30", True),  # 02:30 once more
+        ("2026-10-25T02:00", False),  # 03:00
+    ],
+)
+def test_hours_are_those_of_the_clock_on_the_wall_also_when_it_is_changed(moment: str, holds: bool) -> None:
+    assert (says({"hours": "01:00 to 03:00"}, an_order(at=at(moment))) is None) is holds
+
+
+def test_a_rule_may_be_for_all_but_the_first_order() -> None:
+    asked = {"first_order": "false"}
+    assert says(asked, an_order(), nth_order=1) == "it is order number 1, any other asked for"
+    assert says(asked, an_order(), nth_order=2) is None
+
+
+def test_a_rule_may_be_for_all_but_one_level() -> None:
+    assert says({"not_level": "Gold"}, an_order(), level="Silver") is None
+    assert says({"not_level": "Gold"}, an_order()) is None
+    assert says({"not_level": "Gold"}, an_order(), level="Gold") == "level is Gold, other than Gold asked for"
+
+
+def test_a_review_may_be_asked_for_its_product() -> None:
+    assert says({"product": "tea-1"}, a_review(product="tea-1")) is None
+    assert says({"product": ["tea-1"]}, a_review(product="cup-1")) == "product_id is cup-1, tea-1 asked for"
+    assert says({"not_product": "tea-1"}, a_review(product="cup-1")) is None
+
+
+def test_every_nth_order_counts_in_the_order_of_arrival_also_what_came_back() -> None:
+    desk = Desk(a_document(a_rule(points="50", if_={"every_nth_order": "3"})))
+    orders = [an_order_paid("10.00", at=at(f"2026-05-0{day}")) for day in (1, 2, 4, 3, 5, 6)]
+    desk.receives(*orders[:2], a_refund(orders[0], amount="10.00"), *orders[2:])
+    assert [desk.award(order).points for order in orders] == [0, 0, 50, 0, 0, 50]

@@ -13,7 +13,7 @@ from services.ledger.domain import prepared
 from services.ledger.domain.earning import giving
 from services.ledger.domain.rules import Effect, Rule
 from shared.events import PaidWith
-from tests.support.events import MEMBER, a_line, a_share, an_order_paid
+from tests.support.events import MEMBER, a_line, a_refund, a_share, an_order_paid
 from tests.support.ledger import PER_EURO, Desk, a_document, a_rise, a_rule, at
 
 TEA = a_line("25.00", line_id="tea", categories=("tea",))
@@ -139,6 +139,29 @@ def test_the_product_of_multipliers_is_trimmed_to_ten() -> None:
     rules = [a_rule(f"times {n}", times=n) for n in ("4", "4", "0.5")]
     assert earned(PER_EURO, rules[0], rules[1] | {"rule": "again"}, lines=[TEA])[0] == 250
     assert earned(PER_EURO, a_rule(times="9"), level="1.5", lines=[TEA])[0] == 250
+
+
+def test_the_multiplier_that_crosses_ten_tells_what_is_left_of_it() -> None:
+    desk = Desk(
+        a_document(PER_EURO, a_rule("four", times="4"), a_rule("five", times="5"), a_rule("two", times="2"))
+    )
+    order = an_order_paid("10.00")
+    award = desk.receives(order).award(order)
+    exact = {rule: Fraction(points, unit) for rule, points, unit in award.breakdown["rules"]}
+    assert exact == {"base": 10, "four": 30, "five": 60, "two": 0}
+
+
+def test_at_a_tie_of_the_remainders_the_earlier_line_gets_the_point_and_the_bonus_comes_last() -> None:
+    half = a_rule("half", points="0.5")
+    assert earned(PER_EURO, half, lines=(a_line("0.50"), a_line("0.50"), a_line("0.50"))) == (2, [1, 1, 0], 0)
+    assert earned(PER_EURO, half, lines=(a_line("0.50"),)) == (1, [1], 0)
+
+
+def test_a_refund_leaves_whole_units_of_what_is_kept() -> None:
+    desk = Desk(a_document(a_rule(points="3", per="10.00 EUR", whole_units="true")))
+    order = an_order_paid("45.00")
+    desk.receives(order, a_refund(order, amount="5.01"))
+    assert (desk.award(order).points, desk.award(order).held_points) == (12, 9)
 
 
 def test_the_level_multiplies_last_and_is_told_as_level() -> None:

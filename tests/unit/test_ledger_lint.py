@@ -8,7 +8,7 @@ import pytest
 
 from services.ledger.program import parse, warnings_of
 from shared.program_documents import read_yaml, warnings_in
-from tests.support.ledger import a_document
+from tests.support.ledger import PER_EURO, a_document, a_rule
 from tests.support.programs import TEA_AND_CUPS
 
 
@@ -94,3 +94,18 @@ def test_a_warning_names_its_line() -> None:
     )
     (warning,) = warnings_in(file, warnings_of)
     assert (warning["path"], warning["line"]) == ("ledger.spend.at_checkout", 5)
+
+
+def test_words_that_mean_nothing_for_a_bonus_are_told() -> None:
+    document = a_document(
+        PER_EURO | {"stackable": "false", "priority": "1"},
+        a_rule("b", points="5", stackable="false"),
+        a_rule("c", points="5", per="1.00 EUR", bonus="true", priority="3"),
+        a_rule("d", cashback="5 %", stackable="false"),
+        a_rule("e", times="2", priority="1"),
+        a_rule("f", points="5"),
+    )
+    assert [path for path, _ in warnings_of(document)] == [
+        ("ledger", "earn", 1, "stackable"),
+        ("ledger", "earn", 2, "priority"),
+    ]

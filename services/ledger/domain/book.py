@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.ledger.domain.budgets import BudgetKey, Portion
-from services.ledger.domain.goals import Part, Reached
+from services.ledger.domain.goals import Part, Reached, have_goals
 from services.ledger.domain.issued import Shelf
 from services.ledger.domain.persons import Person
 from services.ledger.domain.program import LedgerProgram, occasions_ever
@@ -146,6 +146,12 @@ class Award(Row, frozen=True, gc=False):
     due_at: datetime | None = None
 
     @property
+    def asked_at(self) -> datetime:
+        """When the rules and caps were asked: an order of a guest is booked later than it was paid."""
+        said = self.breakdown.get("asked_at")
+        return datetime.fromisoformat(said) if said else self.happened_at
+
+    @property
     def held_points(self) -> int:
         """What the order (or event) holds now: awarded less reversed."""
         return self.points - self.reversed
@@ -244,6 +250,7 @@ class Book:
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     announced_days: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """How many days before points expire their members are told, by program and asset."""
+    striving: dict[str, bool] = field(default_factory=dict)
     guests: Guests | None = None
     """Orders of guests; None where no program of the batch keeps any."""
     _counting: dict[str, bool] = field(default_factory=dict)
@@ -290,6 +297,13 @@ class Book:
     def person(self, key: MemberKey) -> Person:
         """What is known of the person; nothing at first."""
         return self.persons.get(key, "") or Person(*key)
+
+    def strives(self, program_id: str) -> bool:
+        """Whether any version of the program has a goal."""
+        found = self.striving.get(program_id)
+        if found is None:
+            found = self.striving[program_id] = have_goals(self.versions_of(program_id))
+        return found
 
     def occasions_in(self, program_id: str) -> tuple[str, ...]:
         """The occasions of the calendar that any version of the program rewards."""

@@ -68,7 +68,7 @@ def _earned_again(
     if not program.capped.get(PAID) and award.asset not in program.bounded:
         earned = of_asset(earn(program, facts, frozen), award.asset)
         return earned, frozen, explanation(facts, earned, frozen)
-    asked_at = replace(facts, at=award.happened_at.astimezone(program.zone))
+    asked_at = replace(facts, at=award.asked_at.astimezone(program.zone))
     caps = Reasked(book, key, program, asked_at, award)
     earned = of_asset(earn(program, facts, frozen, caps=caps), award.asset)
     caps.count(earned)
@@ -118,6 +118,8 @@ def _edited(
     breakdown: dict[str, Any],
 ) -> Award:
     """The award as the edit makes it, still holding what it held."""
+    if award.asked_at != award.happened_at:
+        breakdown = breakdown | {"asked_at": award.asked_at.isoformat()}
     edited = replace(
         award,
         points=earned.points,

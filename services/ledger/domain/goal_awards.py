@@ -45,13 +45,13 @@ def goal_award_id(rule: str, period: str, first: int) -> str:
 
 def follow_goals(book: Book, key: MemberKey, order_id: str, *, cause: str, at: datetime) -> None:
     """Move what the periods of an order hold to what the member keeps of all their orders now."""
+    if not book.strives(key[0]):
+        return
     purchase = book.purchases.get(key, order_id)
     if purchase is None or purchase.paid is None:
         return
     program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
     known = book.goal_parts.of(key)
-    if not (program.goals or known):
-        return
     before = [part for part in known.values() if part.order_id == order_id]
     parts = {(part.rule, part.period): part for part in _parts_of(book, key, purchase, program, before)}
     for part in before:  # where an edit moved the order into another period, or under another version
@@ -186,6 +186,10 @@ def _award_steps(
         "bonus": points,
         "goal": {"period": period, "steps": [first + 1, end], "order_id": by.order_id},
     } | bounds
+    if (
+        at < by.paid_at
+    ):  # a late order lets a later one reach it: it is awarded as of that, and was asked for now
+        breakdown["asked_at"] = at.isoformat()
     earned = Earned(goal.asset, points, (), points, (Answer(rule, points),))
     origin = Origin(
         goal_award_id(rule, period, first), cause, max(at, by.paid_at), by.program_version, order_id=None

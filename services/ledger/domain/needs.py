@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain.allowances import whole_bucket
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Award, Book, MemberKey
 from services.ledger.domain.budgets import BudgetKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
@@ -22,6 +22,7 @@ from services.ledger.domain.goals import have_goals
 from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.leasing import wanted_by, wanted_by_goals
 from services.ledger.domain.orders import PAID
+from services.ledger.domain.orders import award_id_of as order_award_id
 from services.ledger.domain.program import LedgerProgram
 from shared.events import (
     CustomerDeleted,
@@ -45,6 +46,7 @@ from shared.events import (
 )
 from shared.programs import Versions
 
+OF_REVIEWS = (ReviewPublished, ReviewRemoved)
 OF_ORDERS = (OrderPaid, OrderFulfilled, OrderRefunded, OrderCancelled)
 TELLS_OF_PERSON = (CustomerSignedUp, CustomerUpdated, SegmentEntered, SegmentLeft)
 TAKES_BACK = (OrderRefunded, OrderCancelled, ReviewRemoved, ReferralVoided, CustomerDeleted)
@@ -70,6 +72,8 @@ class Needs:
     stated: set[tuple[MemberKey, str]] = field(default_factory=set)
     awards: set[tuple[MemberKey, str]] = field(default_factory=set)
     usage: set[tuple[MemberKey, str, str]] = field(default_factory=set)
+    reviews: set[tuple[MemberKey, str]] = field(default_factory=set)
+    """Awards of reviews, which may be removed: the products that they have used up are needed, too."""
     budgets: dict[BudgetKey, int] = field(default_factory=dict)
     """Budgets for everybody, with about how much the batch may take of each."""
     holds: set[tuple[MemberKey, str]] = field(default_factory=set)
@@ -93,6 +97,8 @@ def needs_of(events: Sequence[Event[Any]], programs: Mapping[str, Versions[Ledge
         if versions is not None and event.member_id is not None:
             key, program = (event.program_id, event.member_id), versions.at(event.time).rules
             _add(needs, event, key, program)
+            if isinstance(event.data, OF_REVIEWS):
+                _add_review(needs, key, event.data.review_id, versions)
             if program.lives_by_activity:
                 needs.detailed.add(key)
     for program_id, versions in programs.items():
@@ -100,6 +106,15 @@ def needs_of(events: Sequence[Event[Any]], programs: Mapping[str, Versions[Ledge
             mine = [event for event in events if event.program_id == program_id]
             _add_striving(needs, mine, versions)
     return needs
+
+
+def _add_review(needs: Needs, key: MemberKey, review_id: str, versions: Versions[LedgerProgram]) -> None:
+    """What a review earned under whichever version: it may be told again, or removed, under a later one."""
+    assets = {asset for version in versions.all for asset in version.rules.assets}
+    awards = {(key, f"review:{review_id}:{asset}") for asset in assets}
+    needs.awards |= awards
+    needs.reviews |= awards
+    needs.awards.add((key, f"removed:{review_id}"))
 
 
 def _add_striving(needs: Needs, events: Sequence[Event[Any]], versions: Versions[LedgerProgram]) -> None:
@@ -137,8 +152,7 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
         case OrderRefunded() | OrderCancelled() | OrderFulfilled():
             needs.orders.add((key, data.order_id))
         case ReviewRemoved():
-            needs.awards.update((key, f"review:{data.review_id}:{asset}") for asset in program.assets)
-            needs.awards.add((key, f"removed:{data.review_id}"))
+            pass  # all of it is known by its review
         case ReferralStarted() | ReferralApproved() | ReferralVoided():
             _add_grants(needs, key, referral_name(data), data.rewards)
         case TierLowered() if data.rewards_taken_back:
@@ -170,10 +184,8 @@ def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerPr
     if program.rules_for(trigger_of(event)):
         _add_caps(needs, event, key, program, facts_of(event, program))
         needs.awards.update((key, award_id_of(event, asset)) for asset in program.assets)
-    if isinstance(event.data, ReviewPublished):
-        needs.awards.add((key, f"removed:{event.data.review_id}"))
-        if event.data.verified_purchase is None:
-            needs.shoppers.add(key)
+    if isinstance(event.data, ReviewPublished) and event.data.verified_purchase is None:
+        needs.shoppers.add(key)
 
 
 def _add_caps(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram, facts: Facts) -> None:
@@ -202,20 +214,40 @@ def _add_whole_caps(needs: Needs, key: MemberKey, program: LedgerProgram, facts:
         needs.usage.update((key, PROGRAM, whole_bucket(asset, cap, facts)) for cap in caps)
 
 
-def usage_of_edits(book: Book, stated: Iterable[tuple[MemberKey, str]]) -> set[tuple[MemberKey, str, str]]:
+def usage_known_of(book: Book, needs: Needs) -> set[tuple[MemberKey, str, str]]:
+    """Usage that only the rows themselves name: of orders that are edited, and of reviews that may be removed."""
+    wanted = _usage_of_edits(book, needs.stated) if needs.stated else set()
+    for key, award_id in needs.reviews:
+        award = book.awards.get(key, award_id)
+        subjects = award.breakdown.get("subjects", []) if award is not None else []
+        wanted.update((key, rule, bucket) for rule, bucket in subjects)
+    return wanted
+
+
+def _usage_of_edits(book: Book, stated: Iterable[tuple[MemberKey, str]]) -> set[tuple[MemberKey, str, str]]:
     """Where the caps count orders that are stated once more: by the time at which they were asked first."""
     needs = Needs()
-    for key, order_id in stated:
+    asking = {
+        program_id: [
+            version.rules for version in versions.all if version.rules.capped.get(PAID) or version.rules.caps
+        ]
+        for program_id, versions in book.programs.items()
+    }
+    for key, order_id in stated if any(asking.values()) else ():
         if book.purchases.get(key, order_id) is None:
             continue
-        awards = [award for award in book.awards.of(key).values() if award.order_id == order_id]
-        for version in book.programs[key[0]].all if awards else ():
-            program = version.rules
-            for award in awards:
-                facts = Facts(trigger=PAID, at=award.happened_at.astimezone(program.zone))
+        for program in asking[key[0]]:
+            for award in _awards_of_order(book, key, order_id):
+                facts = Facts(trigger=PAID, at=award.asked_at.astimezone(program.zone))
                 _add_rule_caps(needs, key, program, facts)
                 _add_whole_caps(needs, key, program, facts)
     return needs.usage
+
+
+def _awards_of_order(book: Book, key: MemberKey, order_id: str) -> list[Award]:
+    assets = {asset for version in book.programs[key[0]].all for asset in version.rules.assets}
+    awards = [book.awards.get(key, order_award_id(order_id, asset)) for asset in assets]
+    return [award for award in awards if award is not None]
 
 
 def _add_budgets(needs: Needs, wanted: Iterable[tuple[BudgetKey, int]]) -> None:

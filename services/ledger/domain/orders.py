@@ -90,6 +90,8 @@ def award_purchase(book: Book, key: MemberKey, purchase: Purchase, *, cause: str
         allowed = replace(frozen, room=room) if room else frozen
         holding = target_of(program, facts, allowed, earned.points, earned.asset, left)
         breakdown = explanation(facts, earned, allowed, usages.cuts)
+        if at is not paid_at:
+            breakdown["asked_at"] = paid_at.isoformat()
         grant_order(book, key, program, purchase, facts, earned, breakdown, holding, cause=cause, at=at)
 
 

@@ -13,6 +13,7 @@ CREATE TABLE ledger.member (
     PRIMARY KEY (program_id, member_id)
 ) WITH (fillfactor = 80);
 CREATE INDEX member_next_due ON ledger.member (next_due) WHERE next_due IS NOT NULL;
+CREATE INDEX member_erased ON ledger.member (program_id, member_id) WHERE erased_at IS NOT NULL;
 
 CREATE TABLE ledger.balance (
     program_id text NOT NULL,
@@ -117,9 +118,14 @@ CREATE TABLE ledger.hold (
     held_until timestamptz NOT NULL,
     -- [[lot_no, points], ...] in the order they were drawn
     draws jsonb NOT NULL,
+    -- Spent points come back: the last `returned` of what was captured did. `borne` of these should have been spent
+    -- again and were not, since the member had them no more: the program bears them.
+    returned bigint NOT NULL DEFAULT 0 CHECK (returned BETWEEN 0 AND captured),
+    borne bigint NOT NULL DEFAULT 0 CHECK (borne BETWEEN 0 AND returned),
     PRIMARY KEY (program_id, member_id, hold_id)
 );
 CREATE INDEX hold_open ON ledger.hold (program_id, member_id) WHERE state = 'open';
+CREATE INDEX hold_order ON ledger.hold (program_id, member_id, order_id) WHERE order_id IS NOT NULL;
 
 -- How much of a rule's cap a member has used, by bucket (a day, a product, a lifetime).
 CREATE TABLE ledger.usage (

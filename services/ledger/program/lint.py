@@ -1,7 +1,7 @@
-"""Warns of a program that works and is hard to live with: points whose worth a member cannot work out in the head.
+"""Warns of a program that works and is hard to live with: of words without effect, and of riddles.
 
-Example: 100 points are worth 1.00 EUR, or 250 points 5.00 EUR: anybody sees what 400 points are worth. 27 points for
-5 % are a riddle: what are 50 points worth?
+A riddle is what a member cannot work out in the head. Example: 100 points are worth 1.00 EUR, or 250 points 5.00 EUR:
+anybody sees what 400 points are worth. 27 points for 5 % are a riddle: what are 50 points worth?
 
 What a newcomer would get wrong: a warning refuses nothing. It stands beside the answer when a program is checked or
 applied, and the merchant decides.
@@ -12,11 +12,12 @@ zero (30, 0.02), or two of which the second is a five (25, 150, 0.75).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
 from services.ledger.words import LedgerSection
+from services.ledger.words.earning import EarnRule
 from services.ledger.words.rewards import CatalogueReward, Gives
 from services.ledger.words.spending import Spend
 from shared.money import digits_of, minor_units, to_decimal_string
@@ -31,12 +32,22 @@ Worth = tuple[Fraction, str]
 def warnings_of(document: Mapping[str, Any]) -> list[tuple[Path, str]]:
     """What somebody should think about again, each with its place; of a document that `parse` accepts."""
     section: LedgerSection = check(LedgerSection, "ledger", document.get("ledger", {}))
-    return list(_values(section.spend))
+    return [*_without_effect(section.earn), *_values(section.spend)]
 
 
 def is_easy(points_for_one: Fraction) -> bool:
     """Whether somebody can reckon with so many points for one unit (1.00 EUR, 1 %) in the head."""
     return _is_short(points_for_one) or _is_short(1 / points_for_one)
+
+
+def _without_effect(rules: Iterable[EarnRule]) -> Iterator[tuple[Path, str]]:
+    """What a merchant says of a bonus, which always comes on top of everything."""
+    for number, rule in enumerate(rules):
+        is_bonus = rule.times is None and (rule.bonus or (rule.per is None and rule.cashback is None))
+        for word in ("stackable", "priority") if is_bonus else ():
+            if word in rule.model_fields_set:
+                path: Path = ("ledger", "earn", number, word)
+                yield path, f"`{word}` means nothing for a bonus: it comes on top of whatever else is given"
 
 
 def _values(spend: Spend) -> Iterator[tuple[Path, str]]:

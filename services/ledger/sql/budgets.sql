@@ -46,3 +46,69 @@ WHERE s.program_id = k.program_id AND s.budget = k.budget AND s.bucket = k.bucke
 SELECT budget, bucket, max(amount) AS amount, array_agg(rest) AS rest, array_agg(used) AS used
 FROM ledger.budget_slot WHERE program_id = $1 AND (budget, bucket) > ($2, $3)
 GROUP BY budget, bucket ORDER BY budget, bucket LIMIT $4
+
+-- name: all_budgets
+SELECT program_id, budget, bucket, max(amount) AS amount, array_agg(rest) AS rest, array_agg(used) AS used
+FROM ledger.budget_slot GROUP BY program_id, budget, bucket ORDER BY program_id, budget, bucket
+
+-- name: counting_programs
+-- The programs of which caps, budgets or goals have counted something.
+SELECT program_id FROM ledger.program AS p
+WHERE EXISTS (SELECT FROM ledger.usage AS u WHERE u.program_id = p.program_id)
+   OR EXISTS (SELECT FROM ledger.goal_reached AS g WHERE g.program_id = p.program_id)
+GROUP BY program_id
+
+-- name: usage_off
+-- Where the usage of a cap is not what the awards of its bucket were counted with. An award says what was counted of it
+-- once it was edited; before, it is what its rules gave, unless the program left no room at all.
+WITH given AS (
+    SELECT a.program_id, a.member_id, c.rule, a.asset, a.happened_at, c.zone, g.points, a.breakdown
+    FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[]) AS c (program_id, program_version, rule, asset, zone)
+    JOIN ledger.award AS a
+      ON a.program_id = c.program_id AND a.program_version = c.program_version AND a.asset = c.asset AND a.kind = 'award'
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN c.rule = '' THEN a.points::numeric ELSE (
+            SELECT sum((r ->> 1)::numeric / (r ->> 2)::numeric) FROM jsonb_array_elements(a.breakdown -> 'rules') AS r
+            WHERE r ->> 0 = c.rule
+        ) END AS points
+    ) AS g
+    WHERE NOT a.breakdown ? 'counted' AND coalesce(a.breakdown -> 'room' ->> '', '') <> '0'
+    UNION ALL
+    SELECT a.program_id, a.member_id, e.rule, a.asset, a.happened_at, c.zone,
+           split_part(e.points, '/', 1)::numeric / coalesce(nullif(split_part(e.points, '/', 2), ''), '1')::numeric, a.breakdown
+    FROM ledger.award AS a
+    CROSS JOIN LATERAL jsonb_each_text(a.breakdown -> 'counted') AS e (rule, points)
+    CROSS JOIN LATERAL (
+        SELECT c.zone
+        FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[]) AS c (program_id, program_version, rule, asset, zone)
+        WHERE c.program_id = a.program_id LIMIT 1
+    ) AS c
+    WHERE a.breakdown ? 'counted'
+), moments AS (
+    SELECT program_id, member_id, rule, asset, points,
+           coalesce((breakdown ->> 'asked_at')::timestamptz, happened_at) AT TIME ZONE zone AS local
+    FROM given WHERE points > 0
+), used AS (
+    SELECT program_id, member_id, rule, bucket,
+           CASE WHEN rule = '' THEN split_part(bucket, '|', 1) END AS asset,
+           regexp_replace(bucket, '^([^|]*\|)?[a-z]+:', '') AS within,
+           split_part(points, '/', 1)::numeric / coalesce(nullif(split_part(points, '/', 2), ''), '1')::numeric AS used
+    FROM ledger.usage
+)
+SELECT u.program_id, u.member_id, u.rule, u.bucket, u.used, coalesce(sum(m.points), 0) AS given
+FROM used AS u
+LEFT JOIN moments AS m
+  ON m.program_id = u.program_id AND m.member_id = u.member_id AND m.rule = u.rule
+ AND (u.asset IS NULL OR m.asset = u.asset)
+ AND u.within = CASE split_part(u.within, '=', 1)
+         WHEN 'ever' THEN 'ever'
+         WHEN 'day' THEN 'day=' || to_char(m.local, 'YYYY-MM-DD')
+         WHEN 'week' THEN 'week=' || to_char(m.local, 'IYYY-"W"IW')
+         WHEN 'month' THEN 'month=' || to_char(m.local, 'YYYY-MM')
+         WHEN 'year' THEN 'year=' || to_char(m.local, 'FMYYYY')
+     END
+LEFT JOIN ledger.member AS who ON who.program_id = u.program_id AND who.member_id = u.member_id
+WHERE u.within ~ '^(ever|day=[0-9-]+|week=[0-9W-]+|month=[0-9-]+|year=[0-9]+)$' AND who.erased_at IS NULL
+GROUP BY 1, 2, 3, 4, 5
+HAVING abs(u.used - coalesce(sum(m.points), 0)) > 0.000001
+ORDER BY 1, 2, 3, 4 LIMIT $1

@@ -26,3 +26,21 @@ SET paid_at = excluded.paid_at, program_version = excluded.program_version, admi
 INSERT INTO ledger.goal_reached (program_id, member_id, rule, period, ends)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
 ON CONFLICT (program_id, member_id, rule, period) DO UPDATE SET ends = excluded.ends
+
+-- name: all_goals
+-- Every period with what its orders count, and what its awards hold.
+SELECT r.program_id, r.member_id, r.rule, r.period, r.ends, p.parts, a.awards
+FROM ledger.goal_reached AS r
+JOIN ledger.member AS m ON m.program_id = r.program_id AND m.member_id = r.member_id AND m.erased_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT coalesce(jsonb_agg(jsonb_build_array(order_id, paid_at, program_version, spent)), '[]') AS parts
+    FROM ledger.goal_part
+    WHERE program_id = r.program_id AND member_id = r.member_id AND rule = r.rule AND period = r.period
+) AS p
+CROSS JOIN LATERAL (
+    SELECT coalesce(jsonb_agg(jsonb_build_array(award_id, points, reversed, state)), '[]') AS awards
+    FROM ledger.award
+    WHERE program_id = r.program_id AND member_id = r.member_id
+      AND starts_with(award_id, 'goal:' || r.rule || ':' || r.period || ':')
+) AS a
+ORDER BY r.program_id, r.member_id, r.rule, r.period

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from random import Random
 from typing import Any
 
 import asyncpg
-import msgspec
 from msgspec.structs import astuple
 
 from services.ledger.domain.book import (
@@ -29,21 +28,28 @@ from services.ledger.domain.book import (
     Member,
     MemberKey,
     Purchase,
-    RefundAt,
     Transfer,
     Usage,
 )
 from services.ledger.domain.goals import Part
-from services.ledger.domain.needs import Needs, usage_of_edits
+from services.ledger.domain.needs import Needs, usage_known_of
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import budgets, goals
 from services.ledger.store.guests import save_guests
-from services.ledger.store.levels import levels_of, text_of
+from services.ledger.store.levels import levels_of
 from services.ledger.store.persons import load_persons, save_persons
 from services.ledger.store.rewards import load_shelf, save_shelf
+from services.ledger.store.rows import (
+    award_of,
+    award_row,
+    hold_row,
+    member_row,
+    purchase_of,
+    purchase_row,
+    usage_row,
+)
 from shared.database import AnyConnection
-from shared.events import OrderPaid
 from shared.orders import exact
 from shared.programs import Versions
 from shared.queries import Queries
@@ -51,9 +57,6 @@ from shared.rows import replace
 
 Row = asyncpg.Record
 
-_json = msgspec.json.Encoder()
-_paid = msgspec.json.Decoder(OrderPaid)
-_refunds = msgspec.json.Decoder(tuple[RefundAt, ...])
 
 TRANSFER_COLUMNS = Transfer.__struct_fields__
 AWARD_COLUMNS = Award.__struct_fields__
@@ -61,7 +64,6 @@ LOT_COLUMNS = Lot.__struct_fields__
 HOLD_COLUMNS = Hold.__struct_fields__
 PURCHASE_COLUMNS = Purchase.__struct_fields__
 """Columns are called as the fields are: a row is the tuple of its values, and the other way round."""
-_BREAKDOWN = AWARD_COLUMNS.index("breakdown")
 
 CHANGING_LOT = ("program_id", "member_id", "asset", "lot_no", "remaining", "expired", "expires_at", "told_at")
 CHANGING_HOLD = (
@@ -151,7 +153,7 @@ class Store:
 
     async def awards_of_cause(self, connection: AnyConnection, key: MemberKey, cause: str) -> list[Award]:
         """What an event earned, one award for each asset."""
-        return [_award(row) for row in await connection.fetch(self._sql.awards_of_cause, *key, cause)]
+        return [award_of(row) for row in await connection.fetch(self._sql.awards_of_cause, *key, cause)]
 
     async def order_of_hold(self, connection: AnyConnection, key: MemberKey, hold_id: str) -> str | None:
         """The order that a hold was made for; None where it names none, or is not there."""
@@ -161,7 +163,7 @@ class Store:
     async def purchase(self, connection: AnyConnection, key: MemberKey, order_id: str) -> Purchase | None:
         """What is known of an order."""
         row = await connection.fetchrow(self._sql.load_purchases, [key[0]], [key[1]], [order_id])
-        return None if row is None else _purchase(row)
+        return None if row is None else purchase_of(row)
 
     async def periods(
         self, connection: AnyConnection, purchase: Purchase, versions: Versions[LedgerProgram]
@@ -231,7 +233,7 @@ class Store:
                 _load_award(book, row)
 
     async def _load_usage(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
-        wanted = needs.usage | usage_of_edits(book, needs.stated) if needs.stated else needs.usage
+        wanted = needs.usage | usage_known_of(book, needs)
         if not wanted:
             return
         for row in await connection.fetch(self._sql.load_usage, *_columns_of_ids(wanted)):
@@ -266,22 +268,20 @@ class Store:
     async def _save_members(self, connection: AnyConnection, book: Book) -> None:
         members = book.members.updated()
         if members:
-            await connection.execute(
-                self._sql.update_members, *_columns([_member_row(m) for m in members], 6)
-            )
+            await connection.execute(self._sql.update_members, *_columns([member_row(m) for m in members], 6))
         balances = sorted(book.balances.changed(), key=lambda b: (b.program_id, b.member_id, b.asset))
         if balances:
             await connection.execute(self._sql.save_balances, *_columns(map(astuple, balances), 7))
         used = sorted(book.usage.changed(), key=lambda u: (u.program_id, u.member_id, u.rule, u.bucket))
         if used:
-            await connection.execute(self._sql.save_usage, *_columns([_usage_row(u) for u in used], 6))
+            await connection.execute(self._sql.save_usage, *_columns([usage_row(u) for u in used], 6))
 
     async def _save_orders(self, connection: AnyConnection, book: Book) -> None:
         await _write(
             connection,
             "purchase",
             PURCHASE_COLUMNS,
-            _purchase_row,
+            purchase_row,
             book.purchases.new(),
             (self._sql.update_purchases, PURCHASE_COLUMNS, book.purchases.updated()),
         )
@@ -289,7 +289,7 @@ class Store:
             connection,
             "award",
             AWARD_COLUMNS,
-            _award_row,
+            award_row,
             book.awards.new(),
             (self._sql.update_awards, CHANGING_AWARD, book.awards.updated()),
         )
@@ -307,7 +307,7 @@ class Store:
             connection,
             "hold",
             HOLD_COLUMNS,
-            _hold_row,
+            hold_row,
             book.holds.new(),
             (self._sql.update_holds, CHANGING_HOLD, book.holds.updated()),
         )
@@ -360,83 +360,12 @@ def _columns_of_ids(ids: Iterable[tuple[MemberKey, *tuple[str, ...]]]) -> list[S
 
 
 def _load_purchase(book: Book, row: Row) -> MemberKey:
-    purchase = _purchase(row)
+    purchase = purchase_of(row)
     key = (purchase.program_id, purchase.member_id)
     book.purchases.load(key, purchase.order_id, purchase)
     return key
 
 
 def _load_award(book: Book, row: Row) -> None:
-    award = _award(row)
+    award = award_of(row)
     book.awards.load((award.program_id, award.member_id), award.award_id, award)
-
-
-class Stored(Mapping[str, Any]):
-    """A breakdown as Postgres has it: read only where somebody looks into it, and not written again."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def _read(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._text)
-        return found
-
-    def __getitem__(self, name: str) -> Any:
-        return self._read()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
-
-
-def _purchase(row: Row) -> Purchase:
-    program_id, member_id, order_id, paid, *moments, refunds, removed_lines = row
-    read = _paid.decode(paid) if paid is not None else None
-    facts = (read, *moments, _refunds.decode(refunds), tuple(json.loads(removed_lines)))
-    return Purchase(program_id, member_id, order_id, *facts)
-
-
-def _award(row: Row) -> Award:
-    values = list(row)
-    values[_BREAKDOWN] = Stored(values[_BREAKDOWN])
-    return Award(*values)
-
-
-def _member_row(member: Member) -> tuple[Any, ...]:
-    program_id, member_id, joined_at, levels, *moments = astuple(member)
-    return (program_id, member_id, joined_at, text_of(levels) if levels else "[]", *moments)
-
-
-def _usage_row(usage: Usage) -> tuple[Any, ...]:
-    *counted, points = astuple(usage)
-    return (*counted, str(points))
-
-
-def _purchase_row(purchase: Purchase) -> tuple[Any, ...]:
-    program_id, member_id, order_id, paid, *moments, refunds, removed_lines = astuple(purchase)
-    return (
-        program_id,
-        member_id,
-        order_id,
-        _json.encode(paid).decode() if paid is not None else None,
-        *moments,
-        _json.encode(refunds).decode() if refunds else "[]",
-        json.dumps(removed_lines) if removed_lines else "[]",
-    )
-
-
-def _award_row(award: Award) -> tuple[Any, ...]:
-    breakdown = award.breakdown
-    row = list(astuple(award))
-    # `type`, not `isinstance`, which asks the abstract Mapping and takes ten times as long.
-    row[_BREAKDOWN] = None if type(breakdown) is Stored else _json.encode(breakdown).decode()
-    return tuple(row)
-
-
-def _hold_row(hold: Hold) -> tuple[Any, ...]:
-    draws = json.dumps([[each.lot_no, each.points] for each in hold.draws])
-    return astuple(replace(hold, draws=draws))

@@ -33,6 +33,8 @@ async def load_persons(
     What the calendar earns is known only then: the usage and the budgets that it needs are added to the needs.
     """
     asking = {program_id for program_id, versions in book.programs.items() if _asks(versions)}
+    if not (asking or needs.persons):
+        return
     keys = [key for key in members if key in needs.persons or key[0] in asking]
     if not keys:
         return

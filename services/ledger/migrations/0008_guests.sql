@@ -9,7 +9,6 @@ CREATE TABLE ledger.guest_address (
 ) WITH (fillfactor = 80);
 CREATE INDEX guest_address_member ON ledger.guest_address (program_id, member_id) WHERE member_id IS NOT NULL;
 CREATE INDEX guest_address_nobody ON ledger.guest_address (made_at) WHERE member_id IS NULL;
-CREATE INDEX member_erased ON ledger.member (program_id, member_id) WHERE erased_at IS NOT NULL;
 
 -- Orders without a customer. Once one is credited, only whose it is remains: refunds name the order alone.
 CREATE TABLE ledger.guest_order (
