@@ -122,6 +122,7 @@ def _environment(bench: Bench, ports: Ports, shape: Shape) -> dict[str, str]:
     own = {
         "DATABASE_URL": ports.settings.dsn,
         "KAFKA_BOOTSTRAP": bench.stack.kafka_bootstrap,
+        "HASH_KEY": ports.settings.hash_key.get_secret_value(),
         "WORKER_PROCESSES": str(shape.processes),
         "LANES": str(shape.lanes),
         "BATCH_SIZE": str(shape.batch),
