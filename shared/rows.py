@@ -63,13 +63,14 @@ class Rows(Generic[G, K, V]):
     The group that was asked for last stays at hand (`_at`, `_rows`): the next question is mostly about it, too.
     """
 
-    __slots__ = ("_at", "_changed", "_groups", "_loaded", "_noted", "_rows")
+    __slots__ = ("_at", "_changed", "_groups", "_loaded", "_noted", "_rows", "_watched")
 
     def __init__(self, journal: Journal) -> None:
         self._noted = journal._steps.append
         self._groups: dict[G, dict[K, V]] = {}
         self._loaded: dict[tuple[G, K], None] = {}
         self._changed: dict[tuple[G, K], V] = {}
+        self._watched: dict[G, dict[K, None]] = {}
         self._at: G | None = None
         self._rows: dict[K, V] | None = None
 
@@ -81,6 +82,8 @@ class Rows(Generic[G, K, V]):
             self._at = None
         rows[key] = row
         self._loaded[(group, key)] = None
+        if self._watched and group in self._watched:
+            self._watched[group][key] = None
 
     def get(self, group: G, key: K) -> V | None:
         """The row as it is now, or None."""
@@ -102,6 +105,12 @@ class Rows(Generic[G, K, V]):
         self._noted((self, group, key, rows.get(key, _ABSENT)))
         rows[key] = row
         self._changed[(group, key)] = row
+        if self._watched and group in self._watched:
+            self._watched[group][key] = None
+
+    def watch(self, group: G) -> dict[K, None]:
+        """The keys of the group whose rows are loaded, put or taken back from now on; the caller empties it."""
+        return self._watched.setdefault(group, {})
 
     def new(self) -> list[V]:
         """Rows that the database does not have yet, in the order they came up."""
@@ -120,6 +129,8 @@ class Rows(Generic[G, K, V]):
 
     def _restore(self, group: object, key: object, old: object) -> None:
         rows = self._groups[group]  # type: ignore[index]
+        if self._watched and group in self._watched:
+            self._watched[group][key] = None  # type: ignore[index]
         if old is _ABSENT:
             del rows[key]  # type: ignore[arg-type]
             del self._changed[(group, key)]  # type: ignore[arg-type]

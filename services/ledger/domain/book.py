@@ -24,7 +24,8 @@ from shared.orders import Share
 from shared.programs import Versions, unknown
 from shared.rows import Entries, Journal, Row, Rows, replace
 
-if TYPE_CHECKING:  # guests have purchases
+if TYPE_CHECKING:  # guests have purchases, agendas dues
+    from services.ledger.domain.agenda import Agenda
     from services.ledger.domain.guests import Guests
 
 MemberKey = tuple[str, str]
@@ -250,6 +251,7 @@ class Book:
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     announced_days: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """How many days before points expire their members are told, by program and asset."""
+    agendas: dict[MemberKey, Agenda] = field(default_factory=dict)
     striving: dict[str, bool] = field(default_factory=dict)
     guests: Guests | None = None
     """Orders of guests; None where no program of the batch keeps any."""

@@ -10,7 +10,6 @@ that is over. What comes back into a lot, or lives longer since, is told of from
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -33,21 +32,28 @@ class Expiring(Row, frozen=True, gc=False):
     days: int
 
 
+def next_told(book: Book, lot: Lot) -> Expiring | None:
+    """What is to be told of the lot next, by the version that holds at that moment."""
+    days = _days_in(book, lot.program_id, lot.asset)
+    if lot.expires_at is None or not days:
+        return None
+    since = lot.opened_at if lot.told_at is None else max(lot.opened_at, lot.told_at)
+    versions = book.versions_of(lot.program_id)
+    for at, left in _moments(lot.expires_at, days, versions.newest.rules.zone):
+        if at > since and left in versions.at(at).rules.policy_for(lot.asset).announce:
+            return Expiring(at, lot.asset, lot.expires_at, left)
+    return None
+
+
 def first_look(book: Book, lot: Lot) -> datetime | None:
     """When something falls due for an open lot: the next time that it is told of, else its expiry."""
-    found = _next(book, lot)
+    found = next_told(book, lot)
     return lot.expires_at if found is None else found.at
-
-
-def expiring_of(book: Book, key: MemberKey) -> Iterator[Expiring]:
-    """For each group of the member's lots in memory, what is to be told next."""
-    found = {_next(book, lot): None for lot in book.lots.of(key).values() if lot.remaining}
-    return (each for each in found if each is not None)
 
 
 def without_past(book: Book, lot: Lot, at: datetime) -> Lot:
     """The lot as it comes back or lives on from `at`: no step that passed meanwhile is told of any more."""
-    found = _next(book, lot)
+    found = next_told(book, lot)
     return lot if found is None or found.at > at else replace(lot, told_at=at)
 
 
@@ -87,19 +93,6 @@ def _event(book: Book, key: MemberKey, what: Expiring, points: int, first_lot: i
             balance=Balance(pending=has.pending, available=has.available, held=has.held),
         ),
     )
-
-
-def _next(book: Book, lot: Lot) -> Expiring | None:
-    """What is to be told of the lot next, by the version that holds at that moment."""
-    days = _days_in(book, lot.program_id, lot.asset)
-    if lot.expires_at is None or not days:
-        return None
-    since = lot.opened_at if lot.told_at is None else max(lot.opened_at, lot.told_at)
-    versions = book.versions_of(lot.program_id)
-    for at, left in _moments(lot.expires_at, days, versions.newest.rules.zone):
-        if at > since and left in versions.at(at).rules.policy_for(lot.asset).announce:
-            return Expiring(at, lot.asset, lot.expires_at, left)
-    return None
 
 
 def _days_in(book: Book, program_id: str, asset: str) -> tuple[int, ...]:

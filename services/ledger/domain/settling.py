@@ -10,33 +10,28 @@ an event at T is decided on a member who is settled up to T, and a job that runs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
+from services.ledger.domain.agenda import Due, first_due
 from services.ledger.domain.awards import activate, cancel
 from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
-from services.ledger.domain.expiring import Expiring, expiring_of, tell_of
-from services.ledger.domain.holds import OPEN, TIMED_OUT, release
+from services.ledger.domain.expiring import Expiring, tell_of
+from services.ledger.domain.holds import TIMED_OUT, release
 from services.ledger.domain.issued import Issued
 from services.ledger.domain.lots import expire
-from services.ledger.domain.occasions import Occasion, celebrate, occasions_of
+from services.ledger.domain.occasions import Occasion, celebrate
 from services.ledger.domain.rewards import expire_reward
 from shared.rows import replace
-
-Ripe = Award | Lot | Issued | Hold | Occasion | Expiring
-"""What falls due by itself."""
-Due = tuple[datetime, int, str, Ripe]
-ACTIVATES, EXPIRES, TIMES_OUT, COMES, TELLS = 0, 1, 2, 3, 4
 
 
 def settle(book: Book, key: MemberKey, until: datetime) -> None:
     """Do all that falls due for the member up to and including `until`, in order."""
     while (next_due := book.member(key).next_due) is not None and next_due <= until:
-        due, later = _all_due(book, key, until)
-        if due:
-            _do(book, key, min(due))  # no two are alike in their first three parts
+        due = first_due(book, key)
+        if due is not None and due[0] <= until:
+            _do(book, key, due)
         else:
-            _look_again_at(book, key, later)
+            _look_again_at(book, key, None if due is None else due[0])
 
 
 def _do(book: Book, key: MemberKey, due: Due) -> None:
@@ -57,55 +52,6 @@ def _do(book: Book, key: MemberKey, due: Due) -> None:
             celebrate(book, key, what)
         case Expiring():
             tell_of(book, key, what)
-
-
-def _all_due(book: Book, key: MemberKey, until: datetime) -> tuple[list[Due], datetime | None]:
-    """What of the member in memory is due up to `until`, and when the first of the rest will be."""
-    due: list[Due] = []
-    later: datetime | None = None
-    for moment, what in _moments(book, key):
-        if moment <= until:
-            due.append((moment, *_turn(what), what))
-        elif later is None or moment < later:
-            later = moment
-    return due, later
-
-
-def _moments(book: Book, key: MemberKey) -> Iterator[tuple[datetime, Ripe]]:
-    """Everything of the member in memory that will fall due some day, and when."""
-    for award in book.awards.of(key).values():
-        if award.due_at is not None:
-            yield award.due_at, award
-    for lot in book.lots.of(key).values():
-        if lot.expires_at is not None and lot.remaining:
-            yield max(lot.expires_at, lot.opened_at), lot
-    for reward in book.shelf.rewards.of(key).values():
-        if reward.due_at is not None:
-            yield reward.due_at, reward
-    for hold in book.holds.of(key).values():
-        if hold.state == OPEN:
-            yield hold.held_until, hold
-    for occasion in occasions_of(book, key):
-        yield occasion.at, occasion
-    for expiring in expiring_of(book, key):
-        yield expiring.at, expiring
-
-
-def _turn(what: Ripe) -> tuple[int, str]:
-    """Whose turn it is among all that is due at one instant."""
-    match what:
-        case Award():
-            return ACTIVATES, what.award_id
-        case Lot():
-            return EXPIRES, f"{what.asset}:{what.lot_no:020}"
-        case Issued():
-            return EXPIRES, f"reward:{what.reward_id}"
-        case Hold():
-            return TIMES_OUT, what.hold_id
-        case Occasion():
-            return COMES, what.trigger
-        case Expiring():
-            return TELLS, f"{what.asset}:{what.expires_at.isoformat()}:{what.days:04}"
 
 
 def _look_again_at(book: Book, key: MemberKey, in_memory: datetime | None) -> None:
