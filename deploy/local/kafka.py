@@ -155,8 +155,6 @@ class Kafka:
             return
         # A folder without that mark was left by a run that did not end.
         shutil.rmtree(self._data, ignore_errors=True)
-        # One short run: the optimising compiler would cost more than it gives.
-        options = [*self._options(class_path), "-XX:TieredStopAtLevel=1"]
         tool = [
             "kafka.tools.StorageTool",
             "format",
@@ -165,7 +163,7 @@ class Kafka:
             "--config",
             str(self._properties),
         ]
-        self._process.prepare([str(java), *options, *tool], _environment())
+        self._process.prepare([str(java), *self._options(class_path), *tool], _environment())
         write_note(formatted, self._cluster)
 
     def _options(self, class_path: str) -> list[str]:
@@ -173,6 +171,8 @@ class Kafka:
             f"-Xmx{_HEAP}",
             "-XX:+UseSerialGC",
             "-XX:-UsePerfData",
+            # This broker runs for minutes: the optimising compiler would take more from the others than it gives.
+            "-XX:TieredStopAtLevel=1",
             f"-Djava.io.tmpdir={self._scratch}",  # Native libraries are unpacked there; they go when the folder goes.
             f"-Dlog4j2.configurationFile={_LOGGING}",
             "-cp",
