@@ -1,0 +1,70 @@
+"""Reads rows of an import: JSON lines, CSV with the same names as columns, or a JSON document.
+
+What a newcomer would get wrong: a row that cannot be read stops nothing. Its fault is told with its line, and so are
+those of all other rows, so that a file is corrected once and not fault by fault.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.ledger.actions.imports import Entry, Fault
+from services.ledger.schemas.imports import ROW
+
+CSV = "text/csv"
+JSON_LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
+NUMBERS = ("points",)
+
+
+def entries_of(text: str, *, is_csv: bool) -> Iterator[Entry | Fault]:
+    """Each row of a text, or what is wrong with it."""
+    for line, raw in _csv_rows(text) if is_csv else _json_rows(text):
+        yield raw if isinstance(raw, Fault) else entry_of(line, raw)
+
+
+def entry_of(line: int, raw: Any) -> Entry | Fault:
+    """A row as it was read, or its first fault."""
+    try:
+        row = ROW.validate_python(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return Fault(line, place, first["msg"].removeprefix("Value error, "))
+    said = row.model_dump(mode="json", exclude_defaults=True)
+    return Entry(line, row.member_id, row.kind, {**said, "kind": row.kind}, row.brought())
+
+
+def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
+    for line, content in enumerate(text.splitlines(), 1):
+        if content.strip():
+            try:
+                yield line, json.loads(content)
+            except ValueError as error:
+                yield line, Fault(line, "", f"this is not JSON: {error}")
+
+
+def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    for cells in reader:
+        line = reader.line_num
+        if None in cells or None in cells.values():
+            yield line, Fault(line, "", f"this row has not as many cells as the heading: {len(reader.fieldnames or ())}")
+            continue
+        row: dict[str, Any] = {name.strip(): value.strip() for name, value in cells.items() if value.strip()}
+        for name in NUMBERS:
+            if name in row:
+                row[name] = _number(row[name])
+        yield line, row
+
+
+def _number(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text
