@@ -41,12 +41,12 @@ def entry_of(line: int, raw: Any) -> Entry | Fault:
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
-    for line, content in enumerate(text.splitlines(), 1):
+    for line, content in enumerate(text.split("\n"), 1):
         if content.strip():
             try:
                 yield line, json.loads(content)
-            except ValueError as error:
-                yield line, Fault(line, "", f"this is not JSON: {error}")
+            except (ValueError, RecursionError):
+                yield line, Fault(line, "", "this is not JSON: each line has to be one whole object")
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
@@ -54,7 +54,8 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
     for cells in reader:
         line = reader.line_num
         if None in cells or None in cells.values():
-            yield line, Fault(line, "", f"this row has not as many cells as the heading: {len(reader.fieldnames or ())}")
+            asked = len(reader.fieldnames or ())
+            yield line, Fault(line, "", f"this row has not as many cells as the heading, which has {asked}")
             continue
         row: dict[str, Any] = {name.strip(): value.strip() for name, value in cells.items() if value.strip()}
         for name in NUMBERS:

@@ -29,11 +29,11 @@ from shared.tokens import Caller
 router: APIRouter = door_router(tags=["import, export, erase"])
 
 HISTORY = Cursors("history", tuple[datetime, str])
-Importer = Annotated[Caller, requires("ledger:import", staff=True)]
+Importer = Annotated[Caller, requires("ledger:write", staff=True)]
 EXAMPLE = {
     "row": "lot-1",
     "kind": "points",
-    "member_id": "customer-7",
+    "member_id": "customer-99",
     "points": 300,
     "earned_at": "2026-03-03T09:00:00Z",
     "expires_at": "never",
@@ -63,7 +63,7 @@ EXAMPLE = {
                 },
                 CSV: {
                     "schema": {"type": "string"},
-                    "example": "row,kind,member_id,points,expires_at\r\nlot-1,points,customer-7,300,never\r\n",
+                    "example": "row,kind,member_id,points,expires_at\r\nlot-1,points,customer-99,300,never\r\n",
                 },
             },
         }
@@ -98,9 +98,7 @@ async def history(
 ) -> Page[HistoryOut]:
     """The statement of the system before this one, newest first. It explains; no balance follows from it."""
     key, actions = key_of(caller, member_id), actions_of(request)
-    rows = await imports.history(
-        connection, actions.sql, key, before=HISTORY.read(cursor), limit=limit + 1
-    )
+    rows = await imports.history(connection, actions.sql, key, before=HISTORY.read(cursor), limit=limit + 1)
     if not rows and not await connection.fetchval(actions.sql.member_exists, *key):
         raise UnknownMember(f"the ledger has never heard of member {member_id!r}")
     page, following = HISTORY.cut(rows, limit, lambda row: (row["happened_at"], row["row_id"]))

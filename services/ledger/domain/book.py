@@ -419,9 +419,7 @@ class Book:
         self.transfers.append(transfer)
         return transfer
 
-    def announce(
-        self, transfer: Transfer, data: type[Any], *, replayed: bool = False, **more: Any
-    ) -> None:
+    def announce(self, transfer: Transfer, data: type[Any], *, replayed: bool = False, **more: Any) -> None:
         """Tell the world of a transfer; its id is derived from it, so that telling twice is telling once.
 
         `replayed`: nobody is to be written to because of it.

@@ -1,7 +1,7 @@
 """What an order of another system holds: known by its total and its points, not by the rules that gave them.
 
 Worked example: imported with 80.00 EUR kept and 120 points. 20.00 come back: kept 60.00, so floor(120 x 60 / 80) = 90
-points stay, 30 are taken. Then the rest: 0 stay, 90 are taken. In the other order, and for any set of refunds: the same.
+points stay, 30 are taken. Then the rest: 0 stay, 90 are taken. In any other order: the same.
 
 What a newcomer would get wrong: the points of such an order lie in the opening balance already (or are spent). So its
 award moved nothing when it was made, and still a refund takes its share, by target, as of every other order.

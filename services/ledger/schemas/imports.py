@@ -48,7 +48,9 @@ class PointsRow(_Row):
         if self.points < 0 and (self.earned_at or self.expires_at or self.available_at or self.order_id):
             raise ValueError("what the member owes has no date and no order")
         if self.available_at and (self.order_id or self.earned_at or self.expires_at):
-            raise ValueError("points that are pending expire by the program; those of an order come with its row")
+            raise ValueError(
+                "points that are pending expire by the program; those of an order come with its row"
+            )
         return self
 
     def brought(self) -> Brought:
@@ -89,13 +91,17 @@ class OrderRow(_Row):
     @model_validator(mode="after")
     def _waits_for_one_thing(self) -> OrderRow:
         if self.available_at and self.waits_until:
-            raise ValueError("points wait for a day (`available_at`) or a fulfilment (`waits_until`), not both")
+            raise ValueError(
+                "points wait for a day (`available_at`) or a fulfilment (`waits_until`), not both"
+            )
         return self
 
     def brought(self) -> Brought:
         """What it brings into the book."""
         lines = tuple(
-            OrderLine(line_id=each.line_id, total=each.total, product_id=each.product_id, quantity=each.quantity)
+            OrderLine(
+                line_id=each.line_id, total=each.total, product_id=each.product_id, quantity=each.quantity
+            )
             for each in self.lines
         )
         stated = OrderPaid(

@@ -41,7 +41,16 @@ async def add_rows(connection: AnyConnection, rows: Sequence[ImportedRow]) -> No
     """Keep rows whose ids are new."""
     if rows:
         records = [
-            (r.program_id, r.member_id, r.row_id, r.kind, json.dumps(r.said), r.happened_at, r.asset, r.points)
+            (
+                r.program_id,
+                r.member_id,
+                r.row_id,
+                r.kind,
+                json.dumps(r.said),
+                r.happened_at,
+                r.asset,
+                r.points,
+            )
             for r in rows
         ]
         await connection.copy_records_to_table(
