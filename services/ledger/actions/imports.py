@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import Book
+from services.ledger.domain.book import Book, MemberKey
 from services.ledger.domain.importing import Brought, OldEntry, OldOrder, Opening, bring_in
 from services.ledger.domain.needs import Needs
-from services.ledger.errors import ImportFault
-from services.ledger.store.imports import ImportedRow, add_rows, known_rows
+from services.ledger.errors import ImportFault, UnknownMember
+from services.ledger.store.imports import ImportedRow, add_rows, history, known_rows
 from shared.database import AnyConnection
 from shared.errors import ServiceError
 
@@ -88,6 +88,24 @@ async def bring_in_rows(
         await actions.finish(connection, book)
         await add_rows(connection, new)
     return report
+
+
+async def history_of(
+    actions: Actions,
+    connection: AnyConnection,
+    key: MemberKey,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[Mapping[str, Any]]:
+    """Entries of the old statement before this one, newest first.
+
+    Raises:
+        UnknownMember: see there.
+    """
+    rows = await history(connection, actions.sql, key, before=before, limit=limit)
+    if not rows and not await connection.fetchval(actions.sql.member_exists, *key):
+        raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
+    return rows
 
 
 def _brought(

@@ -11,12 +11,11 @@ from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from services.ledger.actions.imports import Entry, Fault, bring_in_rows
+from services.ledger.actions.imports import Entry, Fault, bring_in_rows, history_of
 from services.ledger.api.door import MemberId, Reader, actions_of, key_of, now_of
 from services.ledger.errors import ImportRefused, UnknownMember
 from services.ledger.importing import CSV, JSON_LINES, entries_of, entry_of
 from services.ledger.schemas.imports import MOST_ROWS, FaultOut, HistoryOut, ImportIn, ImportOut
-from services.ledger.store import imports
 from shared.http.auth import requires
 from shared.http.idempotency import DryRun, Write, door_router
 from shared.http.openapi import refuses
@@ -97,10 +96,9 @@ async def history(
     cursor: CursorText = None,
 ) -> Page[HistoryOut]:
     """The statement of the system before this one, newest first. It explains; no balance follows from it."""
-    key, actions = key_of(caller, member_id), actions_of(request)
-    rows = await imports.history(connection, actions.sql, key, before=HISTORY.read(cursor), limit=limit + 1)
-    if not rows and not await connection.fetchval(actions.sql.member_exists, *key):
-        raise UnknownMember(f"the ledger has never heard of member {member_id!r}")
+    rows = await history_of(
+        actions_of(request), connection, key_of(caller, member_id), HISTORY.read(cursor), limit + 1
+    )
     page, following = HISTORY.cut(rows, limit, lambda row: (row["happened_at"], row["row_id"]))
     return Page(items=[HistoryOut.model_validate(row) for row in page], next=following)
 
