@@ -7,9 +7,8 @@ those of all other rows, so that a file is corrected once and not fault by fault
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,9 +21,9 @@ JSON_LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
 NUMBERS = ("points",)
 
 
-def entries_of(text: str, *, is_csv: bool) -> Iterator[Entry | Fault]:
-    """Each row of a text, or what is wrong with it."""
-    for line, raw in _csv_rows(text) if is_csv else _json_rows(text):
+def entries_of(lines: Iterable[str], *, is_csv: bool) -> Iterator[Entry | Fault]:
+    """Each row of a file, by its lines, or what is wrong with it."""
+    for line, raw in _csv_rows(lines) if is_csv else _json_rows(lines):
         yield raw if isinstance(raw, Fault) else entry_of(line, raw)
 
 
@@ -40,8 +39,8 @@ def entry_of(line: int, raw: Any) -> Entry | Fault:
     return Entry(line, row.member_id, row.kind, {**said, "kind": row.kind}, row.brought())
 
 
-def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
-    for line, content in enumerate(text.split("\n"), 1):
+def _json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
+    for line, content in enumerate(lines, 1):
         if content.strip():
             try:
                 yield line, json.loads(content)
@@ -49,8 +48,8 @@ def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
                 yield line, Fault(line, "", "this is not JSON: each line has to be one whole object")
 
 
-def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
+    reader = csv.DictReader(lines)
     for cells in reader:
         line = reader.line_num
         if None in cells or None in cells.values():

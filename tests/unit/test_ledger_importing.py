@@ -153,10 +153,12 @@ h,history,anna,-50,,,,,,2026-02-01T00:00:00Z,"Gift card, blue"
 
 
 def test_csv_and_json_lines_say_the_same() -> None:
-    rows = list(entries_of(CSV_FILE, is_csv=True))
+    rows = list(entries_of(CSV_FILE.splitlines(keepends=True), is_csv=True))
     assert [type(row) for row in rows] == [Entry] * 3
     lines = "\n".join(json.dumps(row.said) for row in rows if isinstance(row, Entry))
-    assert [row.brought for row in entries_of(lines, is_csv=False)] == [row.brought for row in rows]  # type: ignore[union-attr]
+    assert [row.brought for row in entries_of(lines.split("\n"), is_csv=False)] == [
+        row.brought for row in rows
+    ]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_csv_and_json_lines_say_the_same() -> None:
     ],
 )
 def test_every_fault_is_told_with_its_line_and_place(line: str, path: str, why: str) -> None:
-    (blank, fault) = [None, *entries_of(f"\n{line}", is_csv=False)]
+    (blank, fault) = [None, *entries_of(["\n", line], is_csv=False)]
     assert blank is None
     assert isinstance(fault, Fault)
     assert (fault.line, fault.path.partition(".")[0]) == (2, path)

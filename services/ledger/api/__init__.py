@@ -9,6 +9,7 @@ from services.ledger.api import (
     coupons,
     gifts,
     imports,
+    leaving,
     points,
     previews,
     rewards,
@@ -23,5 +24,6 @@ routers = (
     previews.router,
     adjustments.router,
     imports.router,
+    leaving.router,
     gifts.router,
 )

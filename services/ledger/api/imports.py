@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -114,7 +115,7 @@ def _read(content_type: str, body: bytes) -> Sequence[Entry | Fault]:
     try:
         text = body.decode("utf-8-sig")
         if kind == CSV or kind in JSON_LINES:
-            found = list(entries_of(text, is_csv=kind == CSV))
+            found = list(entries_of(io.StringIO(text, newline=""), is_csv=kind == CSV))
             ImportIn.model_validate({"rows": [{}] * len(found)})
             return found
         rows = ImportIn.model_validate_json(text).rows

@@ -225,7 +225,8 @@ def _bring_member(book: Book, key: MemberKey, said: OldMember, now: datetime) ->
             raise ImportFault("`joined_at` lies in the future")
         if member.joined_at is None or said.joined_at < member.joined_at:
             book.members.put(key, "", replace(member, joined_at=said.joined_at))
-    told = CustomerUpdated(customer_id=key[1], birthday=said.birthday, time_zone=said.time_zone)
+    birthday = f"--{said.birthday}" if said.birthday is not None else None
+    told = CustomerUpdated(customer_id=key[1], birthday=birthday, time_zone=said.time_zone)
     remember(book, key, told, now)
     schedule_occasions(book, key)
 
