@@ -79,6 +79,10 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     "adjustments_off": lambda row: (
         f"adjustments say that they moved {row['said']} {row['asset']}, but their transfers moved {row['moved']}"
     ),
+    "partner_credits_off": lambda row: (
+        f"credit {row['transaction_id']} of partner {row['partner']} holds {row['held']}, its award "
+        f"{row['award_holds']}; {row['reversed']} of it were taken back, its reversals make {row['reversals']}"
+    ),
     "awards_off": lambda row: (
         f"award {row['award_id']} should have moved {row['held']}, but its transfers moved {row['moved']}"
     ),

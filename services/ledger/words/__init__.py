@@ -15,6 +15,7 @@ from services.ledger.words.assets import Asset, AssetName
 from services.ledger.words.caps import ProgramCap
 from services.ledger.words.earning import EarnRule
 from services.ledger.words.guests import Guests
+from services.ledger.words.partners import Partner
 from services.ledger.words.points import Points
 from services.ledger.words.spending import Spend
 from shared.program_file import Section
@@ -39,6 +40,7 @@ class LedgerSection(Section):
     caps: Annotated[list[ProgramCap], Field(default_factory=list, max_length=100)]
     spend: Spend = Spend()
     adjustments: Adjustments = Adjustments()
+    partners: Annotated[list[Partner], Field(default_factory=list, max_length=100)]
 
 
 class Head(Section):
