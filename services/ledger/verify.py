@@ -83,6 +83,12 @@ CHECKS: dict[str, Callable[[Any], str]] = {
         f"credit {row['transaction_id']} of partner {row['partner']} holds {row['held']}, its award "
         f"{row['award_holds']}; {row['reversed']} of it were taken back, its reversals make {row['reversals']}"
     ),
+    "transit_off": lambda row: (
+        f"{row['sent']} {row['asset']} were sent for {row['cause']}, but {row['received']} received"
+    ),
+    "gifts_off": lambda row: (
+        f"gifts say that they sent {row['said']} {row['asset']}, but their transfers sent {row['moved']}"
+    ),
     "awards_off": lambda row: (
         f"award {row['award_id']} should have moved {row['held']}, but its transfers moved {row['moved']}"
     ),

@@ -18,6 +18,7 @@ from services.ledger.domain.agreements import Agreement
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.catalogue import Offer
 from services.ledger.domain.conditions import Condition
+from services.ledger.domain.gift_terms import GiftTerms
 from services.ledger.domain.goals import Goal
 from services.ledger.domain.prepared import Prepared
 from services.ledger.domain.rules import Cap, Rule
@@ -113,6 +114,8 @@ class LedgerProgram:
     """How long awards of an asset are pending, where that differs: by asset and trigger."""
     partners: Mapping[str, Agreement] = field(default_factory=dict)
     """Other companies that credit points to members, by name."""
+    gifts: GiftTerms | None = None
+    """What members may give to each other; None for nothing."""
 
     @property
     def checkout(self) -> Checkout | None:

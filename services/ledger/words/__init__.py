@@ -14,6 +14,7 @@ from services.ledger.words.adjustments import Adjustments
 from services.ledger.words.assets import Asset, AssetName
 from services.ledger.words.caps import ProgramCap
 from services.ledger.words.earning import EarnRule
+from services.ledger.words.gifts import Transfers
 from services.ledger.words.guests import Guests
 from services.ledger.words.partners import Partner
 from services.ledger.words.points import Points
@@ -41,6 +42,9 @@ class LedgerSection(Section):
     spend: Spend = Spend()
     adjustments: Adjustments = Adjustments()
     partners: Annotated[list[Partner], Field(default_factory=list, max_length=100)]
+    transfers: Transfers | None = Field(
+        default=None, description="Absent: members cannot give points to each other."
+    )
 
 
 class Head(Section):
