@@ -257,7 +257,7 @@ async def test_a_member_gives_points_to_a_cause_of_their_choice(shop: Shop) -> N
 
 @story("coalition")
 async def test_what_a_bakery_gives_is_spent_at_the_cafe_and_paid_for_by_the_bakery(shop: Shop) -> None:
-    """60.00 at the café are 60 points; 81.00 at the bakery are 40, for which it owes 0.40, less 10 for 20.00 returned."""
+    """60.00 at the café are 60 points, 81.00 at the bakery 40; of these 20.00 come back, and 30 are owed for: 0.30."""
     await shop.sees(an_order_paid("60.00"))
     async with shop.ledger.client(partner="bakery") as till:
         bread = {"transaction_id": "till-1", "member_id": MEMBER, "amount": "81.00"}
