@@ -23,7 +23,6 @@ from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
 from services.ledger.errors import CreditConflict, CreditInvalid, PartnerBudgetSpent, UnknownPartner
 from shared.money import minor_units
-from shared.programs import Version
 from shared.rows import Row, replace
 
 CLOCKS_DIFFER = timedelta(minutes=5)  # how far a partner's clock may be ahead of ours
@@ -77,8 +76,8 @@ def award_id_of(partner: str, transaction_id: str) -> str:
 
 def agreement_at(
     book: Book, program_id: str, partner: str, at: datetime
-) -> tuple[Version[LedgerProgram], Agreement]:
-    """The agreement with a partner at a moment, and the version of the program that has it.
+) -> tuple[int, LedgerProgram, Agreement]:
+    """The agreement with a partner at a moment, and the version of the program that has it, with its number.
 
     Raises:
         UnknownPartner: that version has none.
@@ -89,7 +88,7 @@ def agreement_at(
     if agreement is None:
         raise UnknownPartner(f"the program has no agreement with {partner!r}")
     agreement.check_valid(at)
-    return version, agreement
+    return version.number, version.rules, agreement
 
 
 def credit(book: Book, key: MemberKey, partner: str, purchase: Purchase, *, at: datetime) -> Credit:
@@ -103,11 +102,11 @@ def credit(book: Book, key: MemberKey, partner: str, purchase: Purchase, *, at: 
     happened_at = purchase.happened_at or at
     if happened_at > at + CLOCKS_DIFFER:
         raise CreditInvalid("the purchase lies in the future")
-    version, agreement = agreement_at(book, key[0], partner, happened_at)
+    number, program, agreement = agreement_at(book, key[0], partner, happened_at)
     minor = agreement.minor_of(purchase.amount, purchase.currency)
-    rounding = version.rules.rounding_of(agreement.asset)
+    rounding = program.rounding_of(agreement.asset)
     points = (purchase.points or 0) if minor is None else agreement.worth(minor, rounding)
-    _take_from_budget(book, version.rules, key[0], agreement, happened_at, points)
+    _take_from_budget(book, program, key[0], agreement, happened_at, points)
     made = Credit(
         program_id=key[0],
         partner=partner,
@@ -119,7 +118,7 @@ def credit(book: Book, key: MemberKey, partner: str, purchase: Purchase, *, at: 
         points=points,
         price=None if agreement.price is None else str(agreement.price),
         price_currency=agreement.price_currency,
-        program_version=version.number,
+        program_version=number,
         happened_at=happened_at,
         booked_at=at,
     )
