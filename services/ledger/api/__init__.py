@@ -10,6 +10,7 @@ from services.ledger.api import (
     gifts,
     imports,
     leaving,
+    partners,
     points,
     previews,
     rewards,
@@ -25,5 +26,6 @@ routers = (
     adjustments.router,
     imports.router,
     leaving.router,
+    partners.router,
     gifts.router,
 )
