@@ -204,3 +204,16 @@ class OwnAdjustment(ServiceError):
 
     kind = Kind.FORBIDDEN
     code = "own_adjustment"
+
+
+class ReportRunning(ServiceError):
+    """Another report of this program is under way."""
+
+    kind = Kind.CONFLICT
+    code = "report_running"
+
+
+class ReportTookTooLong(Unavailable):
+    """The report took longer than a report may."""
+
+    code = "report_took_too_long"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.ledger.api import adjustments, budgets, checkout, coupons, points, previews, rewards
+from services.ledger.api import adjustments, budgets, checkout, coupons, points, previews, reports, rewards
 
 routers = (
     points.router,
@@ -12,4 +12,5 @@ routers = (
     budgets.router,
     previews.router,
     adjustments.router,
+    reports.router,
 )
