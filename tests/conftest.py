@@ -11,9 +11,19 @@ from contextlib import AsyncExitStack
 
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
 
 from tests.support.keys import KeyPair, a_key_pair
 from tests.support.servers import Servers, a_database, begin_run, end_run, find_servers
+
+# A test fails by what it finds, never because the machine is busy, and finds the same in every run.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile(
+    "thorough", settings.get_profile("suite"), derandomize=False, max_examples=2_000
+)  # `--hypothesis-profile=thorough`
+settings.load_profile("suite")
 
 
 def pytest_configure(config: pytest.Config) -> None:

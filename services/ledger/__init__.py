@@ -5,6 +5,6 @@ and coupons of the members. Of a person it keeps birth month and day, time zone 
 guests keyed hashes of e-mail addresses.
 Listens to orders, sign-ups, updates, shares, reviews and activities of the shop; to levels (which multiply what an
 order earns, and whose entry rewards it pays), segments, and referrals (whose rewards it pays).
-Announces points pending, earned, held, released, spent, restored, donated, reversed and expired; rewards issued,
-used, voided and expired.
+Announces points pending, earned, held, released, spent, restored, donated, transferred, reversed and expired; rewards
+issued, used, voided and expired.
 """

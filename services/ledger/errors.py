@@ -206,6 +206,41 @@ class OwnAdjustment(ServiceError):
     code = "own_adjustment"
 
 
+class GiftsOff(ServiceError):
+    """The program does not let members give points to each other."""
+
+    kind = Kind.CONFLICT
+    code = "transfers_off"
+
+
+class UnknownReceiver(ServiceError):
+    """Nobody can be given points under this id."""
+
+    kind = Kind.CONFLICT
+    code = "unknown_receiver"
+
+
+class NotGivable(ServiceError):
+    """The program does not let members give so many points at once, or points that young."""
+
+    kind = Kind.CONFLICT
+    code = "not_givable"
+
+
+class GiftLimitReached(ServiceError):
+    """The member gave as many points as the program allows."""
+
+    kind = Kind.CONFLICT
+    code = "transfer_limit"
+
+
+class GiftConflict(ServiceError):
+    """A transfer with this id exists, with other content."""
+
+    kind = Kind.CONFLICT
+    code = "transfer_conflict"
+
+
 class ReportRunning(ServiceError):
     """Another report of this program is under way."""
 

@@ -1,7 +1,7 @@
 """What a merchant asks about the whole program: what is owed, what expires, what rules cost, what was redeemed.
 
 What a newcomer would get wrong: nothing here is kept beside the books. A report reads the entries themselves, so it can
-never disagree with a statement; ADR 0029 says why that is fast enough.
+never disagree with a statement; ADR 0030 says why that is fast enough.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Reports:
         """
         program = await self._newest(connection, program_id)
         rows = await self._rows("report_rules", connection, program_id, period)
-        shares = [RuleShare(*row[:5], Fraction(row["awarded"]), Fraction(row["reversed"])) for row in rows]
+        shares = [_share(row) for row in rows]
         return [
             RuleCostRow(
                 period=cost.share.period,
@@ -171,6 +171,11 @@ class Reports:
 
 def _asked(program_id: str, period: Covered) -> tuple[Any, ...]:
     return program_id, period.begins, period.ends, period.zone.key, period.by
+
+
+def _share(row: Any) -> RuleShare:
+    exact = {name: Fraction(row[name]) for name in ("awarded", "reversed")}
+    return RuleShare(**{**row, **exact})
 
 
 def _liability_row(row: Any, program: LedgerProgram) -> LiabilityRow:

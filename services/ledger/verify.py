@@ -79,6 +79,12 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     "adjustments_off": lambda row: (
         f"adjustments say that they moved {row['said']} {row['asset']}, but their transfers moved {row['moved']}"
     ),
+    "transit_off": lambda row: (
+        f"{row['sent']} {row['asset']} were sent for {row['cause']}, but {row['received']} received"
+    ),
+    "gifts_off": lambda row: (
+        f"gifts say that they sent {row['said']} {row['asset']}, but their transfers sent {row['moved']}"
+    ),
     "awards_off": lambda row: (
         f"award {row['award_id']} should have moved {row['held']}, but its transfers moved {row['moved']}"
     ),

@@ -103,6 +103,18 @@ class Desk:
         assert differences(self.book) == []
         return refused
 
+    def applies(self, document: dict[str, Any]) -> Self:
+        """A further version of the program, from now on."""
+        versions = self.book.versions_of(PROGRAM)
+        assert versions.newest.since < self.now, "two versions cannot begin at one moment"
+        number = versions.newest.number + 1
+        version = Version(PROGRAM, number, self.now, self.now, document, parse(document))
+        self.book.programs = {PROGRAM: Versions((*versions.all, version))}
+        for known in (self.book.occasions, self.book.announced_days, self.book.striving, self.book._counting):
+            known.clear()  # what a book of the next batch would find out anew
+        self.book.agendas.clear()
+        return self
+
     def reaches(self, moment: datetime) -> Self:
         """Let the clock's job do all that is due up to a moment, for everybody."""
         self.now = max(self.now, moment)

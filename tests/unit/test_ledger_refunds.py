@@ -367,3 +367,15 @@ def test_an_order_whose_first_statement_turns_out_older_than_its_rules_holds_not
     newest = an_order_paid("42.00", order_id="o", at=NOON + timedelta(hours=1))
     desk.receives(newest, an_order_paid("40.00", order_id="o", at=NOON - timedelta(hours=1)))
     assert desk.award(newest).held_points == 0
+
+
+@pytest.mark.parametrize("total", ["42.00", "20.00", "60.00"])
+def test_what_waits_under_a_later_version_waits_no_more_once_its_first_statement_lets_nothing_wait(
+    total: str,
+) -> None:
+    desk = Desk(a_document(PER_EURO), later=[(NOON, a_document(PER_EURO, **WAITS))])
+    newest = an_order_paid("42.00", order_id="o", at=NOON + timedelta(hours=1))
+    desk.receives(newest)
+    assert desk.balance() == (42, 0, 0)
+    desk.receives(an_order_paid(total, order_id="o", at=NOON - timedelta(hours=1))).reaches(newest.time)
+    assert (desk.balance(), desk.award(newest).state) == ((0, 42, 0), "available")

@@ -95,14 +95,17 @@ class Actions:
         orders: Iterable[str] = (),
         holds: Iterable[str] = (),
         shelf: ShelfNeeds | None = None,
+        others: Iterable[MemberKey] = (),
     ) -> AsyncIterator[Book]:
         """The book of one member, settled up to now; saved with its announcements when the block ends.
 
-        `orders`, `holds` and `shelf` name what else than the member's open awards, lots, holds and rewards it touches.
+        `orders`, `holds` and `shelf` name what else than the member's open awards, lots, holds and rewards it touches,
+        `others` further members, whom the ledger knows.
         """
+        members = dict.fromkeys([key, *others], now)
         needs = Needs(
-            members={key: now},
-            detailed={key},
+            members=members,
+            detailed=set(members),
             orders={(key, order_id) for order_id in orders},
             holds={(key, hold_id) for hold_id in holds},
             shelf=shelf or ShelfNeeds(),

@@ -171,10 +171,15 @@ def fulfil(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: da
 
 
 def waiting_anew(book: Book, award: Award, program: LedgerProgram, purchase: Purchase) -> Award:
-    """The award with the state and the due moment that the times of its order give; what is available stays so."""
+    """The award with the state and the due moment that the times of its order give; what is available stays so.
+
+    Where the order turns out to be of a version that lets nothing wait, what waits falls due when it was paid.
+    """
     assert purchase.paid_at is not None, "an award has an order that was paid"
     wait = program.wait_for(PAID, award.asset)
     state, due_at = state_of(wait, purchase.paid_at, purchase.fulfilled_at, program)
+    if state == AVAILABLE:
+        state, due_at = PENDING, purchase.paid_at
     if award.state == AVAILABLE or (award.state == CANCELLED and state != PENDING):
         return award
     if (award.state, award.due_at) == (state, due_at):

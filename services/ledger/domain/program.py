@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.catalogue import Offer
 from services.ledger.domain.conditions import Condition
+from services.ledger.domain.gift_terms import GiftTerms
 from services.ledger.domain.goals import Goal
 from services.ledger.domain.prepared import Prepared
 from services.ledger.domain.rules import Cap, Rule
@@ -110,6 +111,8 @@ class LedgerProgram:
     """Above how many an adjustment by hand needs a second person, by asset."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
     """How long awards of an asset are pending, where that differs: by asset and trigger."""
+    gifts: GiftTerms | None = None
+    """What members may give to each other; None for nothing."""
 
     @property
     def checkout(self) -> Checkout | None:

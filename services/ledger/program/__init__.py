@@ -14,6 +14,7 @@ from services.ledger.program.adjustments import four_eyes_of
 from services.ledger.program.assets import asset_waits_of, policies_of
 from services.ledger.program.caps import program_budgets_of, program_caps_of
 from services.ledger.program.earning import rules_of
+from services.ledger.program.gifts import gifts_of
 from services.ledger.program.goals import goals_of
 from services.ledger.program.lint import warnings_of
 from services.ledger.program.points import policy_of
@@ -53,6 +54,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         goals=goals_of(reader),
         asset_waits=asset_waits_of(reader),
         four_eyes=four_eyes_of(reader),
+        gifts=gifts_of(reader),
     )
     if reader.faults:
         raise invalid(reader.faults)

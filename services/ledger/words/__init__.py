@@ -14,6 +14,7 @@ from services.ledger.words.adjustments import Adjustments
 from services.ledger.words.assets import Asset, AssetName
 from services.ledger.words.caps import ProgramCap
 from services.ledger.words.earning import EarnRule
+from services.ledger.words.gifts import Transfers
 from services.ledger.words.guests import Guests
 from services.ledger.words.points import Points
 from services.ledger.words.spending import Spend
@@ -39,6 +40,9 @@ class LedgerSection(Section):
     caps: Annotated[list[ProgramCap], Field(default_factory=list, max_length=100)]
     spend: Spend = Spend()
     adjustments: Adjustments = Adjustments()
+    transfers: Transfers | None = Field(
+        default=None, description="Absent: members cannot give points to each other."
+    )
 
 
 class Head(Section):
