@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.ledger.api import (
     adjustments,
     budgets,
+    bulk,
     checkout,
     coupons,
     gifts,
@@ -24,4 +25,5 @@ routers = (
     adjustments.router,
     gifts.router,
     reports.router,
+    bulk.router,
 )
