@@ -1,7 +1,7 @@
 """What a merchant asks about the whole program: what is owed, what expires, what rules cost, what was redeemed.
 
 What a newcomer would get wrong: nothing here is kept beside the books. A report reads the entries themselves, so it can
-never disagree with a statement; ADR 0031 says why that is fast enough.
+never disagree with a statement; ADR 0032 says why that is fast enough.
 """
 
 from __future__ import annotations
