@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from services.ledger.api import adjustments, budgets, checkout, coupons, gifts, points, previews, rewards
+from services.ledger.api import (
+    adjustments,
+    budgets,
+    checkout,
+    coupons,
+    gifts,
+    partners,
+    points,
+    previews,
+    rewards,
+)
 
 routers = (
     points.router,
@@ -12,5 +22,6 @@ routers = (
     budgets.router,
     previews.router,
     adjustments.router,
+    partners.router,
     gifts.router,
 )
