@@ -117,6 +117,9 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     "gifts_off": lambda row: (
         f"gifts say that they sent {row['said']} {row['asset']}, but their transfers sent {row['moved']}"
     ),
+    "imports_off": lambda row: (
+        f"imported rows say that they brought {row['said']} {row['asset']}, but their transfers moved {row['moved']}"
+    ),
     "awards_off": lambda row: (
         f"award {row['award_id']} should have moved {row['held']}, but its transfers moved {row['moved']}"
     ),

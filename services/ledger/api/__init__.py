@@ -8,6 +8,8 @@ from services.ledger.api import (
     checkout,
     coupons,
     gifts,
+    imports,
+    leaving,
     partners,
     points,
     previews,
@@ -22,6 +24,8 @@ routers = (
     budgets.router,
     previews.router,
     adjustments.router,
+    imports.router,
+    leaving.router,
     partners.router,
     gifts.router,
 )
