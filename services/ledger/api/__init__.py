@@ -10,6 +10,7 @@ from services.ledger.api import (
     gifts,
     partners,
     points,
+    pools,
     previews,
     rewards,
 )
@@ -23,5 +24,6 @@ routers = (
     previews.router,
     adjustments.router,
     partners.router,
+    pools.router,
     gifts.router,
 )
