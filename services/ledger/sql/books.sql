@@ -54,9 +54,10 @@ WHERE (b.pending, b.available, b.held, b.version) IS DISTINCT FROM (t.pending, t
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: running_balances_off
--- Where a transfer does not say the balances that follow from the one before it.
-SELECT program_id, member_id, asset, version FROM (
+-- Where a transfer does not say the balances that follow from the one before it, or that one is missing.
+SELECT program_id, member_id, asset, version, before FROM (
     SELECT program_id, member_id, asset, version, pending, available, held,
+           lag(version, 1, 0::bigint) OVER w AS before,
            lag(pending, 1, 0::bigint) OVER w
                + amount * ((to_account = 'pending')::int - (from_account = 'pending')::int) AS e_pending,
            lag(available, 1, 0::bigint) OVER w
@@ -65,15 +66,16 @@ SELECT program_id, member_id, asset, version FROM (
                + amount * ((to_account = 'held')::int - (from_account = 'held')::int) AS e_held
     FROM ledger.transfer WINDOW w AS (PARTITION BY program_id, member_id, asset ORDER BY version)
 ) AS t
-WHERE (pending, available, held) IS DISTINCT FROM (e_pending, e_available, e_held)
+WHERE (pending, available, held) IS DISTINCT FROM (e_pending, e_available, e_held) OR version <> before + 1
 ORDER BY 1, 2, 3, 4 LIMIT $1
 
 -- name: lots_off
--- Where what remains in the lots is not what is available (nothing where the member owes).
-SELECT program_id, member_id, asset, b.available, coalesce(l.remaining, 0)::bigint AS remaining
+-- Where what remains in the lots is not what is available (nothing where the member owes); some of the lots by number.
+SELECT program_id, member_id, asset, b.available, coalesce(l.remaining, 0)::bigint AS remaining, l.numbers[1:10] AS numbers
 FROM ledger.balance AS b
 FULL JOIN (
-    SELECT program_id, member_id, asset, sum(remaining) AS remaining FROM ledger.lot GROUP BY 1, 2, 3
+    SELECT program_id, member_id, asset, sum(remaining) AS remaining, array_agg(lot_no) FILTER (WHERE remaining > 0) AS numbers
+    FROM ledger.lot GROUP BY 1, 2, 3
 ) AS l USING (program_id, member_id, asset)
 WHERE greatest(coalesce(b.available, 0), 0) <> coalesce(l.remaining, 0)
 ORDER BY 1, 2, 3 LIMIT $1
@@ -98,9 +100,13 @@ WHERE coalesce(b.pending, 0) <> coalesce(a.points, 0)
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: awards_off
--- Where the transfers of an award do not add up to what it holds.
-SELECT a.program_id, a.member_id, a.award_id, a.points - a.reversed + a.written_off AS held, coalesce(t.moved, 0)::bigint AS moved
+-- Where the transfers of an award do not add up to what it holds. The points of an imported one came with the opening
+-- balance, so only what was taken of it since has moved.
+SELECT a.program_id, a.member_id, a.award_id, h.held, coalesce(t.moved, 0)::bigint AS moved
 FROM ledger.award AS a
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN a.kind = 'import' THEN 0 ELSE a.points END - a.reversed + a.written_off AS held
+) AS h
 LEFT JOIN (
     SELECT program_id, member_id, award_id,
            sum(amount * ((from_account IN ('issued', 'reversed') OR from_account ^@ 'partner:')::int
@@ -108,7 +114,7 @@ LEFT JOIN (
     FROM ledger.transfer WHERE award_id IS NOT NULL GROUP BY 1, 2, 3
 ) AS t USING (program_id, member_id, award_id)
 LEFT JOIN ledger.member AS m ON m.program_id = a.program_id AND m.member_id = a.member_id
-WHERE m.erased_at IS NULL AND a.points - a.reversed + a.written_off <> coalesce(t.moved, 0)
+WHERE m.erased_at IS NULL AND h.held <> coalesce(t.moved, 0)
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: statement
