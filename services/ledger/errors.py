@@ -348,3 +348,16 @@ class NotPoolOwner(ServiceError):
 
     kind = Kind.CONFLICT
     code = "not_pool_owner"
+
+
+class ReportRunning(ServiceError):
+    """Another report of this program is under way."""
+
+    kind = Kind.CONFLICT
+    code = "report_running"
+
+
+class ReportTookTooLong(Unavailable):
+    """The report took longer than a report may."""
+
+    code = "report_took_too_long"
