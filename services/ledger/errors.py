@@ -239,3 +239,35 @@ class GiftConflict(ServiceError):
 
     kind = Kind.CONFLICT
     code = "transfer_conflict"
+
+
+class MemberMerged(ServiceError):
+    """This member was merged into another just now; ask for that one."""
+
+    kind = Kind.CONFLICT
+    code = "member_merged"
+
+
+class AlreadyMerged(ServiceError):
+    """This member was merged into somebody else before."""
+
+    kind = Kind.CONFLICT
+    code = "already_merged"
+
+
+class SameMember(ServiceError):
+    """Nobody is merged into themselves."""
+
+    kind = Kind.INVALID
+    code = "same_member"
+
+
+def merged_into(key: tuple[str, str], home: tuple[str, str]) -> MemberMerged:
+    """What to say of a member who was merged into another."""
+    return MemberMerged(f"member {key[1]!r} was merged into {home[1]!r}; ask for that one", member_id=home[1])
+
+
+class MergedMeanwhile(Unavailable):
+    """Another merge was faster; try again."""
+
+    code = "merged_meanwhile"

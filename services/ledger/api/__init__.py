@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from services.ledger.api import adjustments, budgets, checkout, coupons, gifts, points, previews, rewards
+from services.ledger.api import (
+    adjustments,
+    budgets,
+    checkout,
+    coupons,
+    gifts,
+    merging,
+    points,
+    previews,
+    rewards,
+)
 
 routers = (
     points.router,
@@ -13,4 +23,5 @@ routers = (
     previews.router,
     adjustments.router,
     gifts.router,
+    merging.router,
 )

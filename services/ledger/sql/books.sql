@@ -98,7 +98,7 @@ WHERE coalesce(b.pending, 0) <> coalesce(a.points, 0)
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: awards_off
--- Where the transfers of an award do not add up to what it holds.
+-- Where the transfers of an award do not add up to what it holds; for members who took others in, see `family_off`.
 SELECT a.program_id, a.member_id, a.award_id, a.points - a.reversed + a.written_off AS held, coalesce(t.moved, 0)::bigint AS moved
 FROM ledger.award AS a
 LEFT JOIN (
@@ -108,6 +108,7 @@ LEFT JOIN (
 ) AS t USING (program_id, member_id, award_id)
 LEFT JOIN ledger.member AS m ON m.program_id = a.program_id AND m.member_id = a.member_id
 WHERE m.erased_at IS NULL AND a.points - a.reversed + a.written_off <> coalesce(t.moved, 0)
+  AND NOT EXISTS (SELECT FROM ledger.member AS f WHERE f.program_id = a.program_id AND f.merged_into = a.member_id)
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: statement
