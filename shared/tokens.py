@@ -1,7 +1,8 @@
 """Bearer tokens: who calls, for which program, and what they may do.
 
 A token is a JWT (EdDSA or RS256) with the claims `program`, `sub`, `exp` and `scope` ("ledger:read
-ledger:write"), and with `member` if it belongs to one member, who then sees themselves and nobody else.
+ledger:write"), and with `member` if it belongs to one member, who then sees themselves and nobody else. One with
+`partner` belongs to another company, which reaches what concerns it as a partner and nothing else.
 
 What a newcomer would get wrong: checking a signature costs more than answering a small request, so a token
 that passed is remembered for a minute. Its expiry is checked on every use all the same.
@@ -81,6 +82,7 @@ class Caller:
     subject: str
     scopes: frozenset[str]
     member_id: str | None = None
+    partner: str | None = None
 
     def may(self, scope: str) -> bool:
         """Whether the token holds this scope."""
@@ -195,6 +197,7 @@ def sign_token(
     now: datetime,
     lifetime: timedelta,
     member_id: str | None = None,
+    partner: str | None = None,
     **claims: object,
 ) -> str:
     """A signed token for a caller; further `claims` (`iss`, `aud`) go in as they are."""
@@ -208,6 +211,8 @@ def sign_token(
     }
     if member_id is not None:
         payload["member"] = member_id
+    if partner is not None:
+        payload["partner"] = partner
     algorithm = "EdDSA" if isinstance(private_key, Ed25519PrivateKey) else "RS256"
     headers = {"kid": fingerprint(private_key.public_key())}
     return jwt.encode(payload, private_key, algorithm=algorithm, headers=headers)
@@ -236,6 +241,7 @@ def _caller(claims: dict[str, Any]) -> Caller:
         subject=_text(claims, "sub"),
         scopes=frozenset(scope.split()),
         member_id=member_id,
+        partner=_text(claims, "partner") if "partner" in claims else None,
     )
 
 
@@ -272,6 +278,7 @@ def create(
     scope: Annotated[str, typer.Option(help='What it allows, such as "ledger:read ledger:write".')],
     subject: Annotated[str, typer.Option(help="Who bears it; shows up in logs and journals.")] = "local",
     member: Annotated[str | None, typer.Option(help="If set: this member's own token.")] = None,
+    partner: Annotated[str | None, typer.Option(help="If set: this partner's own token.")] = None,
     days: Annotated[float, typer.Option(min=0.0, max=3650.0, help="How long it is valid.")] = 30.0,
     key: Annotated[Path, typer.Option(help="The private key.")] = KEYS_FOLDER / PRIVATE_KEY,
     issuer: Annotated[str | None, typer.Option(help="The claim `iss`.")] = None,
@@ -288,6 +295,7 @@ def create(
             now=system_clock(),
             lifetime=timedelta(days=days),
             member_id=member,
+            partner=partner,
             **claims,
         )
     except KeysUnusable as error:

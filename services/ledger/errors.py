@@ -206,6 +206,54 @@ class OwnAdjustment(ServiceError):
     code = "own_adjustment"
 
 
+class UnknownPartner(ServiceError):
+    """The program has no agreement with a partner of this name."""
+
+    kind = Kind.NOT_FOUND
+    code = "unknown_partner"
+
+
+class AgreementNotValid(ServiceError):
+    """The agreement with the partner does not hold at that moment."""
+
+    kind = Kind.CONFLICT
+    code = "agreement_not_valid"
+
+
+class CreditInvalid(ServiceError):
+    """The partner tells something else than the agreement asks for."""
+
+    kind = Kind.INVALID
+    code = "credit_invalid"
+
+
+class CreditConflict(ServiceError):
+    """The partner's transaction was credited before, with other content."""
+
+    kind = Kind.CONFLICT
+    code = "credit_conflict"
+
+
+class UnknownCredit(ServiceError):
+    """The partner has credited no transaction with this id."""
+
+    kind = Kind.NOT_FOUND
+    code = "unknown_credit"
+
+
+class PartnerBudgetSpent(ServiceError):
+    """The partner's budget has too few points left for this credit."""
+
+    kind = Kind.CONFLICT
+    code = "partner_budget_spent"
+
+
+class CreditedElsewhere(Unavailable):
+    """Another request credited one of these transactions just now; try again."""
+
+    code = "credited_elsewhere"
+
+
 class GiftsOff(ServiceError):
     """The program does not let members give points to each other."""
 

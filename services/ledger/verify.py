@@ -79,6 +79,10 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     "adjustments_off": lambda row: (
         f"adjustments say that they moved {row['said']} {row['asset']}, but their transfers moved {row['moved']}"
     ),
+    "partner_credits_off": lambda row: (
+        f"credit {row['transaction_id']} of partner {row['partner']} holds {row['held']}, its award "
+        f"{row['award_holds']}; {row['reversed']} of it were taken back, its reversals make {row['reversals']}"
+    ),
     "transit_off": lambda row: (
         f"{row['sent']} {row['asset']} were sent for {row['cause']}, but {row['received']} received"
     ),

@@ -131,8 +131,16 @@ def _budget_row(row: Any, newest: LedgerProgram) -> Mapping[str, Any]:
     kind, _, name = row["budget"].partition(":")
     counts, _, period = row["bucket"].partition(":")
     asset = name if kind == "asset" else newest.asset_of(name)
+    if kind == "partner":
+        asset = newest.partners[name].asset if name in newest.partners else None
     used, left = (_decimal(Fraction(sum(exact(part) for part in row[column]))) for column in ("used", "rest"))
-    named = {"rule": None if kind == "asset" else name, "asset": asset, "counts": counts, "period": period}
+    named = {
+        "rule": name if kind == "rule" else None,
+        "partner": name if kind == "partner" else None,
+        "asset": asset,
+        "counts": counts,
+        "period": period,
+    }
     return {**row, **named, "used": used, "left": left}
 
 

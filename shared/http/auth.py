@@ -4,8 +4,8 @@
 
 What a newcomer would get wrong: a member's token sees that member only, and this is checked *here*: an address with
 `{member_id}` in it must name that member, and an address without it is closed to members unless the endpoint says
-`members=True` and looks after `caller.may_see` itself. Which program is meant is always the token's word, never the
-caller's.
+`members=True` and looks after `caller.may_see` itself. A partner's token is closed to every address but those that
+name it as `{partner}`. Which program is meant is always the token's word, never the caller's.
 """
 
 from __future__ import annotations
@@ -38,6 +38,13 @@ class OtherMember(ServiceError):
     code = "other_member"
 
 
+class OtherPartner(ServiceError):
+    """A partner's token is good for what concerns that partner only."""
+
+    kind = Kind.FORBIDDEN
+    code = "other_partner"
+
+
 class Authorisation(SecurityBase):
     """Reads the bearer token, checks it, and answers the `Caller`.
 
@@ -46,7 +53,8 @@ class Authorisation(SecurityBase):
 
     model = BearerModel(
         bearerFormat="JWT",
-        description="A JWT with the claims `program`, `sub`, `scope`, `exp` and, if it is one member's, `member`.",
+        description="A JWT with the claims `program`, `sub`, `scope`, `exp` and, if it is one member's, `member`, "
+        "or one partner's, `partner`.",
     )
     scheme_name = "bearer"
 
@@ -62,6 +70,7 @@ class Authorisation(SecurityBase):
         if missing:
             raise ScopeMissing(f"The token lacks the scope {missing[0]}.", scope=needed.scope_str)
         self._check_member(request, caller)
+        _check_partner(request, caller)
         request.scope[_CALLER] = caller
         return caller
 
@@ -73,6 +82,11 @@ class Authorisation(SecurityBase):
             raise OtherMember("This is not open to a member's token.")
         if named is not None and not caller.may_see(named):
             raise OtherMember("The token is another member's.")
+
+
+def _check_partner(request: Request, caller: Caller) -> None:
+    if caller.partner is not None and request.path_params.get("partner") != caller.partner:
+        raise OtherPartner("A partner's token reaches the addresses of that partner only.")
 
 
 _CLOSED_TO_MEMBERS = Authorisation(members=False)
@@ -90,7 +104,7 @@ def requires(*scopes: str, members: bool = False, staff: bool = False) -> Any:
 
     Raises:
         TokenMissing, TokenInvalid, TokenExpired: 401.
-        ScopeMissing, OtherMember: 403.
+        ScopeMissing, OtherMember, OtherPartner: 403.
     """
     return Security(
         _FOR_STAFF if staff else _OPEN_TO_MEMBERS if members else _CLOSED_TO_MEMBERS, scopes=scopes

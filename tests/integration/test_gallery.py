@@ -255,6 +255,29 @@ async def test_a_member_gives_points_to_a_cause_of_their_choice(shop: Shop) -> N
     assert await shop.has() == 30
 
 
+@story("coalition")
+async def test_what_a_bakery_gives_is_spent_at_the_cafe_and_paid_for_by_the_bakery(shop: Shop) -> None:
+    """60.00 at the café are 60 points, 81.00 at the bakery 40; of these 20.00 come back, and 30 are owed for: 0.30."""
+    await shop.sees(an_order_paid("60.00"))
+    async with shop.ledger.client(partner="bakery") as till:
+        bread = {"transaction_id": "till-1", "member_id": MEMBER, "amount": "81.00"}
+        (made,) = (await till.post("/v1/partners/bakery/credits", json={"credits": [bread]})).json()[
+            "results"
+        ]
+        assert (made["result"], made["credit"]["points"], await shop.has()) == ("done", 40, 100)
+        assert (await till.get(f"/v1/members/{MEMBER}/balances")).status_code == 403
+    quote = await shop.posts(f"members/{MEMBER}/quote", total="8.00")
+    assert (quote["points"], quote["worth"]) == (100, "1.00")
+    back = {"transaction_id": "till-1", "kept_amount": "61.00"}
+    async with shop.ledger.client(partner="bakery") as till:
+        await till.post("/v1/partners/bakery/reversals", json={"reversals": [back]})
+        shop.ledger.now += DAY
+        owed = (await till.get("/v1/partners/bakery/settlement")).json()
+    assert (await shop.has(), owed["due"]) == (90, [{"currency": "USD", "amount": "0.30"}])
+    entries = (await shop.gets("statement"))["items"]
+    assert [entry["from_account"] for entry in entries[1:]] == ["partner:bakery", "issued"]
+
+
 @story("surprise-gift")
 async def test_a_present_is_given_by_hand_and_cannot_be_bought(shop: Shop) -> None:
     await shop.sees(an_order_paid("20.00"))

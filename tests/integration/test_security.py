@@ -150,6 +150,7 @@ def example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
 @pytest.fixture(scope="module")
 async def town(servers: Servers, keys: KeyPair) -> AsyncIterator[Town]:
     document = yaml.load(STARTER.read_text(encoding="utf-8"), Loader=yaml.CBaseLoader)
+    document["ledger"]["partners"] = [{"partner": "river-bank", "gives": "1 point per 2.00 USD"}]
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(a_database(servers))
         houses = {
@@ -318,6 +319,19 @@ async def test_a_members_token_is_good_for_that_member_only(town: Town, keys: Ke
         else:
             assert not [word for word in TELLTALE if word in other.text], f"{operation}: {other.text}"
             assert other.status_code in (403, 404) or operation.path == "/v1/levels", f"{operation}"
+
+
+async def test_a_partners_token_is_good_for_that_partner_only(town: Town, keys: KeyPair) -> None:
+    named = 0
+    for operation in town.operations():
+        scopes = " ".join(operation.scopes)
+        own = await town.calls(operation, token=keys.token(scopes, partner="river-bank"))
+        other = await town.calls(operation, token=keys.token(scopes, partner="another"))
+        assert (other.status_code, other.json()["code"]) == (403, "other_partner"), f"{operation}"
+        is_named = "{partner}" in operation.path
+        assert (own.status_code == 403) is not is_named, f"{operation}: {own.text}"
+        named += is_named
+    assert named >= 4
 
 
 async def _rows_of_demo(town: Town) -> dict[str, str]:

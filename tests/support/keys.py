@@ -19,7 +19,13 @@ class KeyPair:
     public: Path
 
     def token(
-        self, scopes: str, *, program: str = PROGRAM, member: str | None = None, now: datetime = NOON
+        self,
+        scopes: str,
+        *,
+        program: str = PROGRAM,
+        member: str | None = None,
+        partner: str | None = None,
+        now: datetime = NOON,
     ) -> str:
         """A token with these scopes (blanks between), good for ten years of test time."""
         return sign_token(
@@ -30,6 +36,7 @@ class KeyPair:
             now=now - timedelta(days=1),
             lifetime=timedelta(days=3650),
             member_id=member,
+            partner=partner,
         )
 
 

@@ -254,9 +254,9 @@ def differences(book: Book) -> list[str]:
     for each in book.transfers:
         moved[(each.member_id, each.asset, each.to_account)] += each.amount
         moved[(each.member_id, each.asset, each.from_account)] -= each.amount
-        if each.award_id is not None and each.from_account in ("issued", "reversed"):
+        if each.award_id is not None and _gives_awards(each.from_account):
             of_award[(each.member_id, each.award_id)] += each.amount
-        if each.award_id is not None and each.to_account in ("issued", "reversed"):
+        if each.award_id is not None and _gives_awards(each.to_account):
             of_award[(each.member_id, each.award_id)] -= each.amount
     for program_id, member_id in book.detailed:
         key = (program_id, member_id)
@@ -269,6 +269,10 @@ def differences(book: Book) -> list[str]:
         if book.member(key).erased_at is None:
             found += _awards_off(book, key, of_award)
     return found
+
+
+def _gives_awards(account: str) -> bool:
+    return account in ("issued", "reversed") or account.startswith("partner:")
 
 
 def _assets_of(book: Book, key: MemberKey) -> set[str]:

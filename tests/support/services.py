@@ -102,6 +102,7 @@ class Running:
         scopes: str | None = None,
         program: str = PROGRAM,
         member: str | None = None,
+        partner: str | None = None,
         token: bool = True,
     ) -> AsyncClient:
         """A caller of its HTTP door; by default with all scopes."""
@@ -109,7 +110,7 @@ class Running:
         if token:
             wanted = scopes if scopes is not None else f"{self.service.name}:read {self.service.name}:write"
             client.headers["Authorization"] = (
-                f"Bearer {self.keys.token(wanted, program=program, member=member)}"
+                f"Bearer {self.keys.token(wanted, program=program, member=member, partner=partner)}"
             )
         return client
 

@@ -9,6 +9,7 @@ from services.ledger.api import (
     coupons,
     gifts,
     merging,
+    partners,
     points,
     previews,
     rewards,
@@ -22,6 +23,7 @@ routers = (
     budgets.router,
     previews.router,
     adjustments.router,
+    partners.router,
     gifts.router,
     merging.router,
 )

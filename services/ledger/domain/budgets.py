@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 FOREVER = "ever"
 SLOTS = 16  # more than lanes that meet in one moment; fewer than would make each of them poor
 
+OF_PARTNER = "partner:"
+"""How the name of a partner's budget begins."""
+
 BudgetKey = tuple[str, str, str]
 """Program, budget, bucket."""
 
@@ -34,7 +37,8 @@ BudgetKey = tuple[str, str, str]
 class Budget:
     """So many points (or, where `times`, contributions) for everybody, in one period or for ever.
 
-    `name` is `rule:<rule>` or `asset:<asset>`; `rejects` refuses a contribution for which there is not enough.
+    `name` is `rule:<rule>`, `asset:<asset>` or `partner:<partner>`; `rejects` refuses a contribution for which
+    there is not enough.
     """
 
     name: str
@@ -120,6 +124,12 @@ def spread(portion: Portion) -> list[Slot]:
             left -= part
     assert not left, f"{portion.name} gave {left} more than it had"
     return changed
+
+
+def slots_of(name: str) -> int:
+    """How many slots a budget of this name has. That of a partner has one, which whoever credits waits for: a partner
+    sends some requests a second, and should be refused only where nothing is left."""
+    return 1 if name.startswith(OF_PARTNER) else SLOTS
 
 
 def divided(amount: int, slots: int = SLOTS) -> list[Slot]:

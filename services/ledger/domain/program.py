@@ -14,6 +14,7 @@ from itertools import chain
 from math import lcm
 from zoneinfo import ZoneInfo
 
+from services.ledger.domain.agreements import Agreement
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.catalogue import Offer
 from services.ledger.domain.conditions import Condition
@@ -111,6 +112,8 @@ class LedgerProgram:
     """Above how many an adjustment by hand needs a second person, by asset."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
     """How long awards of an asset are pending, where that differs: by asset and trigger."""
+    partners: Mapping[str, Agreement] = field(default_factory=dict)
+    """Other companies that credit points to members, by name."""
     gifts: GiftTerms | None = None
     """What members may give to each other; None for nothing."""
 
@@ -193,7 +196,8 @@ class LedgerProgram:
         """The amounts of all budgets, by name and terms."""
         of_rules = [rule.budget for rules in self.rules.values() for rule in rules if rule.budget is not None]
         of_all = [budget for budgets in self.budgets.values() for budget in budgets]
-        return {(budget.name, budget.terms): budget.amount for budget in [*of_rules, *of_all]}
+        of_partners = [each.budget for each in self.partners.values() if each.budget is not None]
+        return {(budget.name, budget.terms): budget.amount for budget in [*of_rules, *of_all, *of_partners]}
 
     @cached_property
     def lives_by_activity(self) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from services.ledger.domain.agreements import PARTNER, account_of
 from services.ledger.domain.awards import credit
 from services.ledger.domain.book import (
     AVAILABLE,
@@ -109,6 +110,10 @@ def _count_expired(book: Book, key: MemberKey, award: Award, points: int) -> int
     return max(0, min(points, expired - award.written_off))
 
 
+def _taken_to(award: Award) -> str:
+    return account_of(award.breakdown["partner"]) if award.kind == PARTNER else REVERSED
+
+
 def _take_from_lots(book: Book, key: MemberKey, award: Award, points: int) -> tuple[list[Draw], int]:
     """From the award's own lots, then from the member's others, in spending order; and how much is missing."""
     lots = sorted(open_lots(book, key, award.asset), key=spending_order)
@@ -122,7 +127,7 @@ def _reverse(book: Book, award: Award, account: str, points: int, *, cause: str,
         award.asset,
         "reversal",
         account,
-        REVERSED,
+        _taken_to(award),
         points,
         cause=cause,
         at=at,

@@ -17,6 +17,7 @@ from services.ledger.program.earning import rules_of
 from services.ledger.program.gifts import gifts_of
 from services.ledger.program.goals import goals_of
 from services.ledger.program.lint import warnings_of
+from services.ledger.program.partners import partners_of
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
 from services.ledger.program.rewards import catalogue_of
@@ -54,6 +55,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         goals=goals_of(reader),
         asset_waits=asset_waits_of(reader),
         four_eyes=four_eyes_of(reader),
+        partners=partners_of(reader),
         gifts=gifts_of(reader),
     )
     if reader.faults:

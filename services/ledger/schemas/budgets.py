@@ -12,7 +12,12 @@ from services.ledger.schemas import Shape
 class BudgetOut(Shape):
     """How much of a budget is given in one of its periods."""
 
-    rule: str | None = Field(description="Absent = all earning rules of the asset.", examples=["base"])
+    rule: str | None = Field(
+        description="Absent = all earning rules of the asset, or a partner.", examples=["base"]
+    )
+    partner: str | None = Field(
+        default=None, description="Whose credits it bounds, where it is a partner's.", examples=[None]
+    )
     asset: str | None = Field(
         description="What it bounds; absent where the program in force has no such rule.", examples=["points"]
     )

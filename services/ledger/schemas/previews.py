@@ -20,6 +20,9 @@ def _in_this_century(moment: datetime) -> datetime:
     return moment
 
 
+Moment = Annotated[AwareDatetime, AfterValidator(_in_this_century)]
+
+
 class PreviewIn(CartIn, Wish):
     """What would this cart earn?"""
 
@@ -28,7 +31,7 @@ class PreviewIn(CartIn, Wish):
         description="Whose cart it is; absent = a visitor's (with a member's own token: that member's).",
         examples=["customer-7"],
     )
-    at: Annotated[AwareDatetime, AfterValidator(_in_this_century)] | None = Field(
+    at: Moment | None = Field(
         default=None, description="When it would be paid; absent = now.", examples=["2026-12-24T09:00:00Z"]
     )
     channel: Name | None = Field(default=None, examples=["app"])

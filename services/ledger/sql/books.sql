@@ -103,7 +103,8 @@ SELECT a.program_id, a.member_id, a.award_id, a.points - a.reversed + a.written_
 FROM ledger.award AS a
 LEFT JOIN (
     SELECT program_id, member_id, award_id,
-           sum(amount * ((from_account IN ('issued', 'reversed'))::int - (to_account IN ('issued', 'reversed'))::int)) AS moved
+           sum(amount * ((from_account IN ('issued', 'reversed') OR from_account ^@ 'partner:')::int
+                         - (to_account IN ('issued', 'reversed') OR to_account ^@ 'partner:')::int)) AS moved
     FROM ledger.transfer WHERE award_id IS NOT NULL GROUP BY 1, 2, 3
 ) AS t USING (program_id, member_id, award_id)
 LEFT JOIN ledger.member AS m ON m.program_id = a.program_id AND m.member_id = a.member_id

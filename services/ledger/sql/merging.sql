@@ -137,6 +137,9 @@ UPDATE ledger.goal_reached SET ends = '[]' WHERE program_id = $1 AND member_id =
 -- Adjustments that wait for a second person concern the survivor; what was done stays where it was done.
 UPDATE ledger.adjustment SET member_id = $3 WHERE program_id = $1 AND member_id = $2 AND state = 'proposed'
 
+-- name: move_partner_credits
+UPDATE ledger.partner_credit SET member_id = $3 WHERE program_id = $1 AND member_id = $2
+
 -- name: merged_off
 -- Members who were merged into others and still have something, or lead to somebody who was merged, too.
 SELECT m.program_id, m.member_id, m.merged_into, b.asset, b.pending, b.available, b.held
@@ -159,7 +162,8 @@ WITH family AS (
     SELECT program_id, merged_into, merged_into FROM ledger.member WHERE merged_into IS NOT NULL
 ), moved AS (
     SELECT f.program_id, f.home, t.asset,
-           sum(amount * ((from_account IN ('issued', 'reversed'))::int - (to_account IN ('issued', 'reversed'))::int))
+           sum(amount * ((from_account IN ('issued', 'reversed') OR from_account ^@ 'partner:')::int
+                         - (to_account IN ('issued', 'reversed') OR to_account ^@ 'partner:')::int))
                FILTER (WHERE award_id IS NOT NULL) AS awarded,
            sum(amount * ((to_account = 'redeemed')::int - (from_account = 'redeemed')::int))
                FILTER (WHERE hold_id IS NOT NULL) AS spent,

@@ -16,7 +16,15 @@ from typing import Any
 import asyncpg
 
 from services.ledger.domain.book import Book
-from services.ledger.domain.budgets import BudgetKey, Portion, Slot, adjusted, divided, spread
+from services.ledger.domain.budgets import (
+    BudgetKey,
+    Portion,
+    Slot,
+    adjusted,
+    divided,
+    slots_of,
+    spread,
+)
 from services.ledger.domain.leasing import amount_of
 from services.ledger.domain.program import LedgerProgram
 from shared.database import AnyConnection
@@ -48,7 +56,7 @@ async def load(
     found = await _look(connection, sql, keys)
     for key in keys:
         amount = amount_of(programs[key[0]], key)
-        known, slots = found.get(key, (None, divided(amount)))
+        known, slots = found.get(key, (None, divided(amount, slots_of(key[1]))))
         if not locking:
             leased = adjusted(slots, amount)
         else:
@@ -91,7 +99,9 @@ async def _look(connection: AnyConnection, sql: Queries, keys: Sequence[BudgetKe
 
 async def _set_up(connection: AnyConnection, sql: Queries, key: BudgetKey, amount: int) -> Sequence[Slot]:
     """The slots of a budget that is met for the first time, or whose amount the merchant changed."""
-    await connection.execute(sql.insert_budget_slots, *_columns(key, amount, divided(amount)))
+    await connection.execute(
+        sql.insert_budget_slots, *_columns(key, amount, divided(amount, slots_of(key[1])))
+    )
     known, slots = (await _look(connection, sql, [key]))[key]
     if known != amount:
         slots = [_slot(row) for row in await connection.fetch(sql.lock_budget, *key)]

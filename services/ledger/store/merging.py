@@ -19,7 +19,8 @@ from shared.orders import exact
 from shared.queries import Queries
 
 MOVED = frozenset({
-    "adjustment", "award", "coupon", "coupon_use", "goal_part", "goal_reached", "hold", "lot", "purchase", "reward",
+    "adjustment", "award", "coupon", "coupon_use", "goal_part", "goal_reached", "hold", "lot", "partner_credit",
+    "purchase", "reward",
 })  # fmt: skip
 """Tables whose rows a merge gives to the survivor."""
 JOINED = frozenset({"balance", "member", "person", "usage"})
@@ -82,9 +83,9 @@ async def move_rows(
     names = await _new_names(connection, sql, both, periods)
     shifts = {row["asset"]: row["shift"] for row in await connection.fetch(sql.lot_shifts, *both)}
     renamed, shifted = (list(names), list(names.values())), (list(shifts), list(shifts.values()))
-    for query in (sql.move_coupons, sql.move_coupon_uses, sql.move_proposals, sql.move_purchases):
+    for query in (sql.move_coupons, sql.move_coupon_uses, sql.move_proposals, sql.move_partner_credits):
         await connection.execute(query, *both)
-    for query in (sql.move_goal_parts, sql.join_goals_reached, sql.copy_goals_reached):
+    for query in (sql.move_purchases, sql.move_goal_parts, sql.join_goals_reached, sql.copy_goals_reached):
         await connection.execute(query, *both)
     await connection.execute(sql.empty_goals_reached, *other)
     await connection.execute(sql.move_lots, *both, *renamed, *shifted)

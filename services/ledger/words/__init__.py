@@ -16,6 +16,7 @@ from services.ledger.words.caps import ProgramCap
 from services.ledger.words.earning import EarnRule
 from services.ledger.words.gifts import Transfers
 from services.ledger.words.guests import Guests
+from services.ledger.words.partners import Partner
 from services.ledger.words.points import Points
 from services.ledger.words.spending import Spend
 from shared.program_file import Section
@@ -40,6 +41,7 @@ class LedgerSection(Section):
     caps: Annotated[list[ProgramCap], Field(default_factory=list, max_length=100)]
     spend: Spend = Spend()
     adjustments: Adjustments = Adjustments()
+    partners: Annotated[list[Partner], Field(default_factory=list, max_length=100)]
     transfers: Transfers | None = Field(
         default=None, description="Absent: members cannot give points to each other."
     )
