@@ -17,7 +17,7 @@ from services.ledger.domain.persons import Celebrated, Person, SegmentChange
 from services.ledger.domain.settling import settle
 from services.ledger.domain.transit import next_lot_no
 from services.ledger.handlers import on
-from shared.events import CustomerDeleted
+from shared.events import CustomerDeleted, Event
 from shared.rows import Rows, replace
 from tests.support.events import MEMBER, NOON, PROGRAM, a_refund, a_sign_up, an_event, an_order_paid
 from tests.support.ledger import PER_EURO, Desk, a_document, a_rise, differences
@@ -158,7 +158,7 @@ def test_events_of_the_old_id_reach_the_survivor_but_its_deletion_and_its_levels
     merges(desk)
     rise = a_rise("Gold", since=LATER, points=5)
     mine = replace(rise, data=replace(rise.data, member_id=OLD))
-    events = [
+    events: list[Event[Any]] = [
         an_order_paid("10.00", member=OLD, at=LATER),
         mine,
         an_event(CustomerDeleted(customer_id=OLD), at=LATER),
