@@ -178,6 +178,18 @@ class NotReversible(ServiceError):
     code = "not_reversible"
 
 
+class ImportFault(ServiceError):
+    """A row of an import does not fit what the ledger knows."""
+
+    code = "import_fault"
+
+
+class ImportRefused(ServiceError):
+    """Rows of the import are at fault, so none of them was taken; `faults` lists each by its line."""
+
+    code = "import_refused"
+
+
 class UnknownAdjustment(ServiceError):
     """There is no adjustment with this id."""
 

@@ -8,6 +8,7 @@ from services.ledger.actions import Actions
 from services.ledger.actions.together import Together
 from services.ledger.domain.guests import Secret
 from services.ledger.handlers import on
+from services.ledger.moving import export, import_rows
 from services.ledger.settings import Settings
 from services.ledger.showcase import Showcase
 from services.ledger.simulation.command import simulate
@@ -85,5 +86,5 @@ SERVICE = Service(
     parse_program=program.parse,
     program_schema=program.schema,
     program_warnings=program.warnings_of,
-    commands=(simulate,),
+    commands=(simulate, import_rows, export),
 )

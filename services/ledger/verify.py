@@ -97,6 +97,9 @@ CHECKS: dict[str, Callable[[Any], str]] = {
         f"{row['what']} of {row['asset']}, with those of merged members, say {row['said']}, but their transfers make "
         f"{row['moved']}"
     ),
+    "imports_off": lambda row: (
+        f"imported rows say that they brought {row['said']} {row['asset']}, but their transfers moved {row['moved']}"
+    ),
     "awards_off": lambda row: (
         f"award {row['award_id']} should have moved {row['held']}, but its transfers moved {row['moved']}"
     ),

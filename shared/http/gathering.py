@@ -41,6 +41,9 @@ from shared.queries import Queries
 
 MOST_AT_ONCE = 200  # a transaction of so many takes some 50 ms: nobody waits longer for the others
 LANES = 2  # one decides while the other waits for its commit
+ENOUGH = (
+    32  # so many wait before a second lane begins: what fewer gain by company, they would lose again by it
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class Gathering:
     committed: Callable[[], None] = lambda: None
     _waiting: list[_Asked] = field(default_factory=list)
     _lanes: set[asyncio.Task[None]] = field(default_factory=set)
+    _busy: int = 0
+    """How many of the lanes will look for further requests."""
 
     async def answer(self, command: Any, question: Question | None) -> Response:
         """The answer to a command, once it is committed.
@@ -84,7 +89,8 @@ class Gathering:
         """
         asked = _Asked(command, question, asyncio.get_running_loop().create_future())
         self._waiting.append(asked)
-        if len(self._lanes) < LANES:
+        if self._busy < LANES and self._is_worth_a_lane():
+            self._busy += 1
             lane = asyncio.create_task(self._run())
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
@@ -93,6 +99,15 @@ class Gathering:
     async def _run(self) -> None:
         while batch := self._next():
             await self._settle(batch)
+            self._busy -= 1
+            if not self._is_worth_a_lane():
+                return
+            self._busy += 1
+        self._busy -= 1
+
+    def _is_worth_a_lane(self) -> bool:
+        """Whether so many wait that beside the busy lanes one more should take some."""
+        return len(self._waiting) >= (ENOUGH if self._busy else 1)
 
     def _next(self) -> list[_Asked]:
         """The oldest requests; one that repeats a key of the same batch waits for the next."""

@@ -123,7 +123,9 @@ def show(result: dict[str, Any]) -> None:
         _worker_rows(table, result)
     if "spends_per_s" in result:
         table.add_row("a POST that does nothing", f"{result['noop_posts_per_s']:,}", "", "")
-        _row(table, result, "spend endpoint", "spends_per_s", "spend_per_noop")
+        _row(table, result, f"spend endpoint, {spending.CLIENTS} clients", "spends_per_s", "spend_per_noop")
+        few = (f"  {spending.FEW_CLIENTS} clients", "few_clients_spends_per_s", "few_clients_spend_per_noop")
+        _row(table, result, *few)
     Console().print(table)
     if "cpu_seconds_per_million" in result:
         _show_cost(result)

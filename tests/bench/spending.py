@@ -35,7 +35,8 @@ from tests.support.keys import a_key_pair
 
 MEMBERS = 5_000
 REQUESTS = 6_000
-CLIENTS = 32
+CLIENTS = 128  # a sale: they keep one server process busy
+FEW_CLIENTS = 32
 START_SECONDS = 30
 ROUNDS = 3
 
@@ -51,34 +52,40 @@ async def do_nothing(member_id: str, body: SpendIn, caller: Writer) -> SpendIn:
 
 async def compare(bench: Bench) -> dict[str, Any]:
     """Answers per second of both, taken in turn, and the ratio."""
-    rates: dict[str, list[float]] = {"spends": [], "nothing": []}
+    kinds = [(what, clients) for clients in (CLIENTS, FEW_CLIENTS) for what in ("spends", "nothing")]
+    rates: dict[tuple[str, int], list[float]] = {kind: [] for kind in kinds}
     async with fresh(bench, "spending") as (ports, _):
         await _fill(bench)
         async with _server(ports.settings.dsn, bench.stack.kafka_bootstrap) as (port, token):
             for number in range(ROUNDS):
-                for what, found in rates.items():
-                    found.append(await _rate(port, token, what, number))
+                for (what, clients), found in rates.items():
+                    found.append(await _rate(port, token, what, clients, number))
         wrong = await SERVICE.verify(ports)
         assert not wrong, wrong[:3]
-    spends, noop = max(rates["spends"]), max(rates["nothing"])
+    spends, noop, few, few_noop = (max(found) for found in rates.values())
     return {
         "spends_per_s": round(spends),
         "noop_posts_per_s": round(noop),
         "spend_per_noop": round(spends / noop, 2),
+        "few_clients_spends_per_s": round(few),
+        "few_clients_spend_per_noop": round(few / few_noop, 2),
     }
 
 
-async def _rate(port: int, token: str, what: str, number: int) -> float:
+async def _rate(port: int, token: str, what: str, clients: int, turn: int) -> float:
     """Answers per second, by so many clients at once; every answer must be 201."""
     numbers = iter(range(REQUESTS))
     began = time.perf_counter()
     await asyncio.gather(
-        *[_client(port, lambda: next(numbers, None), token, what, number) for _ in range(CLIENTS)]
+        *[
+            _client(port, lambda: next(numbers, None), token, what, f"{clients}-{turn}")
+            for _ in range(clients)
+        ]
     )
     return REQUESTS / (time.perf_counter() - began)
 
 
-async def _client(port: int, next_number: Callable[[], int | None], token: str, what: str, turn: int) -> None:
+async def _client(port: int, next_number: Callable[[], int | None], token: str, what: str, turn: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         while (number := next_number()) is not None:
@@ -117,6 +124,7 @@ async def _server(dsn: str, bootstrap: str) -> AsyncIterator[tuple[int, str]]:
         settings = {
             "LEDGER_DATABASE_URL": dsn,
             "LEDGER_KAFKA_BOOTSTRAP": bootstrap,
+            "LEDGER_HASH_KEY": "only-for-the-bench",
             "LEDGER_TOKEN_KEYS": str(keys.public),
             "LEDGER_HTTP_PORT": str(port),
             "LEDGER_LOG_LEVEL": "warning",

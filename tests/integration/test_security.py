@@ -40,7 +40,14 @@ SERVICES: dict[str, Service] = {
 }
 ONLY_ASK = ("/quote", "/preview", "/validate")
 """What is asked with a body, and changes nothing."""
-FOR_STAFF = ("/rewards/{reward_id}/use", "/rewards/{reward_id}/void", "/gifts", "/adjustments")
+FOR_STAFF = (
+    "/rewards/{reward_id}/use",
+    "/rewards/{reward_id}/void",
+    "/gifts",
+    "/adjustments",
+    "/export",
+    "/erase",
+)
 """What concerns a member and is no member's to decide: their own token may not."""
 FRIEND = "friend-of-anna"
 ORDER = an_order_paid("4242.00", order_id="order-of-demo")

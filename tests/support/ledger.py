@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from services.ledger.domain import checkout, holds
 from services.ledger.domain.book import MEMBER_ACCOUNTS, Award, Book, Hold, Lot, Member, MemberKey
+from services.ledger.domain.imported import IMPORT
 from services.ledger.domain.lots import open_lots
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.quotes import Quote
@@ -336,7 +337,7 @@ def _awards_off(book: Book, key: MemberKey, moved: Mapping[tuple[str, str], int]
             found.append(f"{award.award_id} is out of bounds: {award}")
         if award.state in ("pending", "waiting") and award.held_points and award.due_at is None:
             found.append(f"{award.award_id} would wait for ever")
-        should = award.held_points + award.written_off
+        should = award.held_points + award.written_off - (award.points if award.kind == IMPORT else 0)
         if should != moved.get((key[1], award.award_id), 0):
             found.append(f"{award.award_id} should have moved {should}")
     return found

@@ -422,8 +422,11 @@ class Book:
         self.transfers.append(transfer)
         return transfer
 
-    def announce(self, transfer: Transfer, data: type[Any], **more: Any) -> None:
-        """Tell the world of a transfer; its id is derived from it, so that telling twice is telling once."""
+    def announce(self, transfer: Transfer, data: type[Any], *, replayed: bool = False, **more: Any) -> None:
+        """Tell the world of a transfer; its id is derived from it, so that telling twice is telling once.
+
+        `replayed`: nobody is to be written to because of it.
+        """
         self.outgoing.append(
             Event(
                 id=derived_id(
@@ -444,5 +447,6 @@ class Book:
                     order_id=transfer.order_id,
                     **more,
                 ),
+                replayed=replayed,
             )
         )

@@ -18,9 +18,11 @@ from services.ledger.domain.awards import explanation, frozen_of
 from services.ledger.domain.book import Award, Book, MemberKey, Purchase
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
+from services.ledger.domain.imported import IMPORT
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import (
     PAID,
+    award_target,
     awards_of_order,
     facts_of,
     grant_order,
@@ -48,6 +50,9 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
     book.put_purchase(purchase)
     return_spent(book, key, purchase.order_id, cause=event.id, at=event.time)
     awards = awards_of_order(book, key, purchase.order_id)
+    if any(award.kind == IMPORT for award in awards):
+        _follow_statement(event, book, program, purchase, order, awards)
+        return
     if purchase.program_version != before.program_version:
         _decide_anew(event, book, key, purchase, order, awards)
         return
@@ -58,6 +63,21 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
         target = target_of(program, facts, frozen, earned.points, earned.asset, left)
         edited = _edited(book, award, program, purchase, earned, breakdown)
         hold_target(book, edited, program, target, cause=event.id, at=event.time)
+
+
+def _follow_statement(
+    event: Event[OrderPaid],
+    book: Book,
+    program: LedgerProgram,
+    purchase: Purchase,
+    order: Order,
+    awards: list[Award],
+) -> None:
+    """An order of another system is stated here, too: it holds its share of what the statement leaves."""
+    left = kept_of(purchase, order)
+    for award in awards:
+        target = award_target(program, purchase, order, award, left)
+        hold_target(book, award, program, target, cause=event.id, at=event.time)
 
 
 def _earned_again(

@@ -30,7 +30,7 @@ from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
-from services.ledger.domain.orders import PAID, facts_of, with_person
+from services.ledger.domain.orders import PAID, facts_of, is_imported, with_person
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.refunds import hold_target
 from shared.calendar import day_of
@@ -48,7 +48,7 @@ def follow_goals(book: Book, key: MemberKey, order_id: str, *, cause: str, at: d
     if not book.strives(key[0]):
         return
     purchase = book.purchases.get(key, order_id)
-    if purchase is None or purchase.paid is None:
+    if purchase is None or purchase.paid is None or is_imported(book, key, order_id):
         return
     program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
     known = book.goal_parts.of(key)

@@ -33,6 +33,7 @@ from services.ledger.domain.book import (
 )
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import NOT_FROZEN, Earned, Frozen, earn
+from services.ledger.domain.imported import IMPORT, imported_target
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.occasions import note_purchase
 from services.ledger.domain.persons import kept_facts, person_facts
@@ -44,6 +45,8 @@ from shared.orders import Kept, Order, items_after_discounts, order_of
 from shared.rows import replace
 
 PAID = "order.paid"
+OF_ORDER = (AWARD, IMPORT)
+"""The kinds of what an order itself earned, here or in another system."""
 
 
 def award_id_of(order_id: str, asset: str) -> str:
@@ -148,9 +151,7 @@ def follow_refunds(book: Book, key: MemberKey, purchase: Purchase, *, cause: str
     left = kept_of(purchase, order)
     assert left is not None, "a refund leaves less than everything"
     for award in awards_of_order(book, key, purchase.order_id):
-        facts = facts_of(program, purchase, order, award.breakdown)
-        frozen = frozen_of(award.breakdown)
-        target = target_of(program, facts, frozen, award.points, award.asset, left)
+        target = award_target(program, purchase, order, award, left)
         hold_target(book, award, versions.at(at).rules, target, cause=cause, at=at)
 
 
@@ -164,9 +165,7 @@ def fulfil(book: Book, key: MemberKey, purchase: Purchase, *, cause: str, at: da
         book.put_award(waiting)
         if award.state == CANCELLED and purchase.paid is not None:
             order = order_of(purchase.paid, program.currency, purchase.removed_lines)
-            facts = facts_of(program, purchase, order, award.breakdown)
-            left = kept_of(purchase, order)
-            target = target_of(program, facts, frozen_of(award.breakdown), award.points, award.asset, left)
+            target = award_target(program, purchase, order, award, kept_of(purchase, order))
             hold_target(book, waiting, program, target, cause=cause, at=at)
 
 
@@ -182,6 +181,8 @@ def waiting_anew(book: Book, award: Award, program: LedgerProgram, purchase: Pur
         state, due_at = PENDING, purchase.paid_at
     if award.state == AVAILABLE or (award.state == CANCELLED and state != PENDING):
         return award
+    if award.kind == IMPORT and (award.state == PENDING or state != PENDING):
+        return award  # until when it is pending was said with it
     if (award.state, award.due_at) == (state, due_at):
         return award
     book.schedule((award.program_id, award.member_id), due_at)
@@ -244,6 +245,23 @@ def _facts(
     return facts, Frozen(Fraction(level.earn_times)) if level else NOT_FROZEN
 
 
+def award_target(
+    program: LedgerProgram, purchase: Purchase, order: Order, award: Award, left: Kept | None
+) -> int:
+    """What an award of this order may hold now: by the rules that are stored with it, or by its share of an import."""
+    if award.kind == IMPORT:
+        return imported_target(award.breakdown, award.points, order, left)
+    facts = facts_of(program, purchase, order, award.breakdown)
+    return target_of(program, facts, frozen_of(award.breakdown), award.points, award.asset, left)
+
+
+def is_imported(book: Book, key: MemberKey, order_id: str) -> bool:
+    """Whether the order came from another system: its rules are not known, and it counted there."""
+    assets = book.versions_of(key[0]).newest.rules.assets
+    found = (book.awards.get(key, award_id_of(order_id, asset)) for asset in assets)
+    return any(award is not None and award.kind == IMPORT for award in found)
+
+
 def target_of(
     program: LedgerProgram, facts: Facts, frozen: Frozen, points: int, asset: str, left: Kept | None
 ) -> int:
@@ -264,7 +282,9 @@ def of_kept(facts: Facts, left: Kept) -> Facts:
 def awards_of_order(book: Book, key: MemberKey, order_id: str) -> list[Award]:
     """What the order itself earned, an award for each asset."""
     return [
-        award for award in book.awards.of(key).values() if award.order_id == order_id and award.kind == AWARD
+        award
+        for award in book.awards.of(key).values()
+        if award.order_id == order_id and award.kind in OF_ORDER
     ]
 
 

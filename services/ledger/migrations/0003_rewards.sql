@@ -67,6 +67,7 @@ CREATE TABLE ledger.coupon (
     PRIMARY KEY (program_id, code),
     CHECK ((state = 'pooled') = (gives IS NULL) OR state = 'voided')
 ) WITH (fillfactor = 80);
+CREATE INDEX coupon_member ON ledger.coupon (program_id, member_id) WHERE member_id IS NOT NULL;
 CREATE INDEX coupon_pooled ON ledger.coupon (program_id, pool, made_at, code) WHERE state = 'pooled';
 
 -- The pools of the shop's codes that were ever filled.
@@ -94,7 +95,8 @@ CREATE TABLE ledger.coupon_use (
 );
 CREATE INDEX coupon_use_reserved ON ledger.coupon_use (program_id, code) WHERE state = 'reserved';
 CREATE INDEX coupon_use_order ON ledger.coupon_use (program_id, order_id) WHERE order_id IS NOT NULL;
-CREATE INDEX coupon_use_member ON ledger.coupon_use (program_id, member_id, code) WHERE member_id IS NOT NULL;
+CREATE INDEX coupon_use_of_member ON ledger.coupon_use (program_id, member_id) WHERE member_id IS NOT NULL;
+CREATE INDEX coupon_use_member ON ledger.coupon_use (program_id, code, member_id) WHERE member_id IS NOT NULL;
 
 GRANT SELECT, INSERT ON ledger.coupon_pool TO habitue_ledger;
 GRANT SELECT, INSERT, UPDATE ON ledger.reward, ledger.reward_stock, ledger.coupon, ledger.coupon_use TO habitue_ledger;

@@ -24,6 +24,7 @@ CREATE TABLE ledger.guest_order (
     forget_at timestamptz DEFAULT now() + interval '1 day',
     PRIMARY KEY (program_id, order_id)
 ) WITH (fillfactor = 80);
+CREATE INDEX guest_order_member ON ledger.guest_order (program_id, member_id) WHERE member_id IS NOT NULL;
 CREATE INDEX guest_order_address ON ledger.guest_order (program_id, address) WHERE address IS NOT NULL;
 CREATE INDEX guest_order_forget ON ledger.guest_order (forget_at) WHERE member_id IS NULL;
 

@@ -98,9 +98,13 @@ WHERE coalesce(b.pending, 0) <> coalesce(a.points, 0)
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: awards_off
--- Where the transfers of an award do not add up to what it holds; for members who took others in, see `family_off`.
-SELECT a.program_id, a.member_id, a.award_id, a.points - a.reversed + a.written_off AS held, coalesce(t.moved, 0)::bigint AS moved
+-- Where the transfers of an award do not add up to what it holds. The points of an imported one came with the opening
+-- balance, so only what was taken of it since has moved. For members who took others in, see `family_off`.
+SELECT a.program_id, a.member_id, a.award_id, h.held, coalesce(t.moved, 0)::bigint AS moved
 FROM ledger.award AS a
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN a.kind = 'import' THEN 0 ELSE a.points END - a.reversed + a.written_off AS held
+) AS h
 LEFT JOIN (
     SELECT program_id, member_id, award_id,
            sum(amount * ((from_account IN ('issued', 'reversed') OR from_account ^@ 'partner:')::int
@@ -108,7 +112,7 @@ LEFT JOIN (
     FROM ledger.transfer WHERE award_id IS NOT NULL GROUP BY 1, 2, 3
 ) AS t USING (program_id, member_id, award_id)
 LEFT JOIN ledger.member AS m ON m.program_id = a.program_id AND m.member_id = a.member_id
-WHERE m.erased_at IS NULL AND a.points - a.reversed + a.written_off <> coalesce(t.moved, 0)
+WHERE m.erased_at IS NULL AND h.held <> coalesce(t.moved, 0)
   AND NOT EXISTS (SELECT FROM ledger.member AS f WHERE f.program_id = a.program_id AND f.merged_into = a.member_id)
 ORDER BY 1, 2, 3 LIMIT $1
 

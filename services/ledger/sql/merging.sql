@@ -179,7 +179,7 @@ WITH family AS (
     SELECT h.program_id, h.home, s.asset, sum(s.awarded) AS awarded, sum(s.spent) AS spent, sum(s.paid) AS paid
     FROM (SELECT DISTINCT program_id, home FROM family) AS h
     CROSS JOIN LATERAL (
-        SELECT asset, points - reversed + written_off AS awarded, 0 AS spent, 0 AS paid FROM ledger.award
+        SELECT asset, CASE WHEN kind = 'import' THEN 0 ELSE points END - reversed + written_off AS awarded, 0 AS spent, 0 AS paid FROM ledger.award
         WHERE program_id = h.program_id AND member_id = h.home
         UNION ALL
         SELECT asset, 0, captured - returned, 0 FROM ledger.hold

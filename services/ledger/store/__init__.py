@@ -37,6 +37,7 @@ from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import budgets, goals
 from services.ledger.store.guests import save_guests
+from services.ledger.store.imports import forget_imports
 from services.ledger.store.levels import levels_of
 from services.ledger.store.persons import load_persons, save_persons
 from services.ledger.store.rewards import load_shelf, save_shelf
@@ -133,6 +134,7 @@ class Store:
         await self._save_members(connection, book)
         await save_persons(connection, self._sql, book)
         await save_guests(connection, self._sql, book)
+        await forget_imports(connection, self._sql, book)
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
         await budgets.save(connection, self._sql, book)

@@ -1,0 +1,139 @@
+"""Bringing in rows of another system: all of a request, or none of it, and no row twice.
+
+What a newcomer would get wrong: the ids of rows are looked up after the rows of their members are locked. So two
+requests with the same row never both find it new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.ledger.actions import Actions
+from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.importing import Brought, OldEntry, OldOrder, Opening, bring_in
+from services.ledger.domain.needs import Needs
+from services.ledger.errors import ImportFault, UnknownMember, merged_into
+from services.ledger.store.imports import ImportedRow, add_rows, history, known_rows
+from shared.database import AnyConnection
+from shared.errors import ServiceError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of a file that can be read: its line, its member, what it brings, and what it says (to be compared)."""
+
+    line: int
+    member_id: str
+    kind: str
+    said: Mapping[str, Any]
+    brought: Brought
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a line, and where in it."""
+
+    line: int
+    path: str
+    message: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of an import. Where there are faults, nothing was written."""
+
+    imported: int = 0
+    known: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+
+async def bring_in_rows(
+    actions: Actions, connection: AnyConnection, program_id: str, entries: Sequence[Entry], now: datetime
+) -> Report:
+    """Bring in the rows that are new; where one is at fault, none.
+
+    Raises:
+        UnknownProgram: nobody applied it.
+    """
+    programs = {program_id: await actions.programs.one(connection, program_id)}
+    if not entries:
+        return Report()
+    keys = {(program_id, entry.member_id) for entry in entries}
+    orders = {
+        ((program_id, entry.member_id), entry.brought.stated.order_id)
+        for entry in entries
+        if isinstance(entry.brought, OldOrder)
+    }
+    needs = Needs(members=dict.fromkeys(keys, now), detailed=set(keys), orders=orders, persons=set(keys))
+    book = await actions.settled(connection, needs, programs)
+    ids = [(entry.member_id, entry.brought.row) for entry in entries]
+    known = await known_rows(connection, actions.sql, program_id, ids)
+    report, new = Report(), []
+    for entry in entries:
+        try:
+            row = _brought(book, program_id, entry, known, now)
+        except ServiceError as error:
+            report.faults.append(Fault(entry.line, "", error.message))
+            continue
+        if row is None:
+            report.known += 1
+        else:
+            report.imported += 1
+            new.append(row)
+            known[(entry.member_id, entry.brought.row)] = entry.said
+    if not report.faults:
+        await actions.finish(connection, book)
+        await add_rows(connection, new)
+    return report
+
+
+async def history_of(
+    actions: Actions,
+    connection: AnyConnection,
+    key: MemberKey,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[Mapping[str, Any]]:
+    """Entries of the old statement before this one, newest first.
+
+    Raises:
+        UnknownMember: see there.
+    """
+    rows = await history(connection, actions.sql, key, before=before, limit=limit)
+    if not rows and not await connection.fetchval(actions.sql.member_exists, *key):
+        raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
+    return rows
+
+
+def _brought(
+    book: Book,
+    program_id: str,
+    entry: Entry,
+    known: Mapping[tuple[str, str], Mapping[str, Any]],
+    now: datetime,
+) -> ImportedRow | None:
+    """The row to keep; None where it was taken before."""
+    key, said = (program_id, entry.member_id), entry.brought
+    before = known.get((entry.member_id, said.row))
+    if before is not None:
+        if before != entry.said:
+            raise ImportFault(f"row {said.row!r} of this member was imported before, with other content")
+        return None
+    if (home := book.homes.get(key)) is not None:
+        raise merged_into(key, home)
+    bring_in(book, key, said, now)
+    happened_at = said.at if isinstance(said, OldEntry) else None
+    return ImportedRow(*key, said.row, entry.kind, entry.said, happened_at, *_moved(said))
+
+
+def _moved(said: Brought) -> tuple[str | None, int]:
+    match said:
+        case OldOrder(available_at=None, waits_until=None):
+            return said.asset, 0  # its points lie in the opening balance
+        case OldOrder() | Opening() | OldEntry():
+            return said.asset, said.points
+        case _:
+            return None, 0

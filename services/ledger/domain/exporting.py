@@ -1,0 +1,149 @@
+"""Export: a member as the rows that an import reads, so that a program can move into an empty one and be the same.
+
+Example: 300 points in two lots, 40 pending until Monday, an order of 80.00 that holds 100 of the 300: two `points` rows
+with their dates, one with `available_at`, one `order` row, and the statement as `history`.
+
+What a newcomer would get wrong: what is held for a checkout is exported in the lots it was drawn from, as if it were
+released. A hold lasts for minutes, and the checkout that made it does not move along.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from services.ledger.domain.activity import OPEN
+from services.ledger.domain.book import PENDING, WAITING, Award, Book, Lot, MemberKey, Purchase
+from services.ledger.domain.importing import NEVER_EXPIRES
+from services.ledger.domain.keeping import kept_of
+from services.ledger.domain.orders import OF_ORDER
+from shared.money import largest_remainder, to_decimal_string
+from shared.orders import Order, order_of
+
+ImportRow = dict[str, Any]
+
+
+def rows_of(book: Book, key: MemberKey) -> Iterator[ImportRow]:
+    """What an import needs to make the member again; their statement is not in the book, and comes apart."""
+    yield from _about(book, key)
+    orders = dict(_orders(book, key))
+    yield from _lots(book, key, set(orders))
+    for award in book.awards.of(key).values():
+        if award.award_id not in orders and award.state in (PENDING, WAITING) and award.held_points:
+            # Where it waits for a fulfilment that has no order, nothing can come of it there but the points.
+            yield _points(key, f"award:{award.award_id}", award.asset, award.held_points) | {
+                "available_at": _text(award.due_at)
+            }
+    yield from orders.values()
+
+
+def entry_row(member_id: str, asset: str, version: int, points: int, at: datetime, text: str) -> ImportRow:
+    """An entry of the statement as history; points are what the member gained or lost by it."""
+    return {
+        "row": f"entry:{asset}:{version}",
+        "kind": "history",
+        "member_id": member_id,
+        "asset": asset,
+        "points": points,
+        "at": _text(at),
+        "text": text,
+    }
+
+
+def _about(book: Book, key: MemberKey) -> Iterator[ImportRow]:
+    person, joined_at = book.person(key), book.member(key).joined_at
+    facts = {
+        "joined_at": _text(joined_at),
+        "birthday": None if person.birthday is None else "{:02}-{:02}".format(*person.birthday),
+        "time_zone": person.time_zone,
+    }
+    known = {name: value for name, value in facts.items() if value is not None}
+    if known:
+        yield {"row": "member", "kind": "member", "member_id": key[1], **known}
+
+
+def _lots(book: Book, key: MemberKey, orders: set[str]) -> Iterator[ImportRow]:
+    held: Counter[tuple[str, int]] = Counter()
+    for hold in book.holds.of(key).values():
+        if hold.state == OPEN:
+            for each in hold.draws:
+                held[(hold.asset, each.lot_no)] += each.points
+    for place, lot in book.lots.of(key).items():
+        points = lot.remaining + held[place]
+        if points:
+            yield _lot(key, lot, points, orders)
+    for asset, balance in book.balances.of(key).items():
+        if balance.available < 0:
+            yield _points(key, f"owed:{asset}", asset, balance.available)
+
+
+def _lot(key: MemberKey, lot: Lot, points: int, orders: set[str]) -> ImportRow:
+    expires_at = NEVER_EXPIRES if lot.expires_at is None else _text(lot.expires_at)
+    row = _points(key, f"lot:{lot.asset}:{lot.lot_no}", lot.asset, points)
+    row |= {"earned_at": _text(lot.opened_at), "expires_at": expires_at}
+    return row | ({"order_id": lot.order_id} if lot.award_id in orders else {})
+
+
+def _points(key: MemberKey, row: str, asset: str, points: int) -> ImportRow:
+    return {"row": row, "kind": "points", "member_id": key[1], "asset": asset, "points": points}
+
+
+def _orders(book: Book, key: MemberKey) -> Iterator[tuple[str, ImportRow]]:
+    """What each order holds that may still come back, by award."""
+    by_order: dict[str, list[Award]] = defaultdict(list)
+    for award in book.awards.of(key).values():
+        if award.order_id is not None and award.kind in OF_ORDER and award.held_points:
+            by_order[award.order_id].append(award)
+    for order_id, awards in by_order.items():
+        purchase = book.purchases.get(key, order_id)
+        if purchase is not None and purchase.paid is not None:
+            kept = _what_is_kept(book, key, purchase)
+            for award in awards:
+                yield award.award_id, _order(key, purchase, award) | kept
+
+
+def _order(key: MemberKey, purchase: Purchase, award: Award) -> ImportRow:
+    row = {
+        "row": award.award_id,
+        "kind": "order",
+        "member_id": key[1],
+        "order_id": purchase.order_id,
+        "paid_at": _text(purchase.paid_at),
+        "asset": award.asset,
+        "points": award.held_points,
+    }
+    if award.state == PENDING:
+        row["available_at"] = _text(award.due_at)
+    elif award.state == WAITING:
+        row["waits_until"] = _text(award.due_at)
+    return row
+
+
+def _what_is_kept(book: Book, key: MemberKey, purchase: Purchase) -> ImportRow:
+    """What the customer keeps of the order, and of each line; a part of a cent goes to the larger remainder."""
+    assert purchase.paid is not None, "what is kept is of an order"
+    program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
+    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
+    left = kept_of(purchase, order)
+    shares = left.shares if left is not None else (1,) * len(order.lines)
+    exact = [line.cost * share for line, share in zip(order.lines, shares, strict=True)]
+    total = int(sum(exact))
+    parts = largest_remainder(total, exact) if total else [0] * len(exact)
+    kept = {"total": to_decimal_string(total, order.currency), "currency": order.currency}
+    if not purchase.paid.lines:
+        return kept
+    return kept | {
+        "lines": [_line(order, place, parts[place]) for place, share in enumerate(shares) if share]
+    }
+
+
+def _line(order: Order, place: int, part: int) -> dict[str, Any]:
+    line = order.lines[place]
+    told = {"line_id": line.id, "total": to_decimal_string(part, order.currency)}
+    return told | ({"product_id": line.item.product_id} if line.item.product_id is not None else {})
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

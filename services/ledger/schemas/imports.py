@@ -1,0 +1,197 @@
+"""The shapes of what is brought in from another system."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field, TypeAdapter, field_validator, model_validator
+
+from services.ledger.domain.importing import Brought, OldEntry, OldMember, OldOrder, Opening
+from services.ledger.schemas import Name, Points, Shape, Wish
+from services.ledger.schemas.checkout import AssetText
+from shared.calendar import UnknownTimeZone, zone
+from shared.events import OrderLine, OrderPaid
+from shared.events.fields import NO_NUL
+
+MOST_ROWS = 1_000
+Money = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$", examples=["80.00"])]
+
+
+class _Row(Wish):
+    row: Name = Field(
+        description="Your id of the row, one of its own for the member. The same row again changes nothing.",
+        examples=["lot-1"],
+    )
+    member_id: Name = Field(examples=["customer-7"])
+
+
+class PointsRow(_Row):
+    """An opening balance, or one lot of it."""
+
+    kind: Literal["points"]
+    asset: AssetText = "points"
+    points: Annotated[int, Field(ge=-(10**15), le=10**15, examples=[300])] = Field(
+        description="Below 0 where the member owes."
+    )
+    earned_at: AwareDatetime | None = Field(default=None, description="When they became available.")
+    expires_at: AwareDatetime | Literal["never"] | None = Field(
+        default=None, description="Absent: as points expire that became available at `earned_at`."
+    )
+    available_at: AwareDatetime | None = Field(default=None, description="They are pending until then.")
+    order_id: Name | None = Field(default=None, description="The order that earned them, if it has a row.")
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> PointsRow:
+        if self.points == 0:
+            raise ValueError("a row brings something: leave it out")
+        if self.points < 0 and (self.earned_at or self.expires_at or self.available_at or self.order_id):
+            raise ValueError("what the member owes has no date and no order")
+        if self.available_at and (self.order_id or self.earned_at or self.expires_at):
+            raise ValueError(
+                "points that are pending expire by the program; those of an order come with its row"
+            )
+        return self
+
+    def brought(self) -> Brought:
+        """What it brings into the book."""
+        facts = (self.earned_at, self.expires_at, self.available_at, self.order_id)
+        return Opening(self.row, self.asset, self.points, *facts)
+
+
+class LineRow(Wish):
+    """A line of an order, named by refunds."""
+
+    line_id: Name = Field(examples=["1"])
+    total: Money
+    product_id: Name | None = None
+    quantity: Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?$")] = "1"
+
+
+class OrderRow(_Row):
+    """What a still refundable order holds."""
+
+    kind: Literal["order"]
+    order_id: Name = Field(examples=["order-1001"])
+    total: Money = Field(description="What the customer keeps of it now, items after discounts.")
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = Field(
+        default=None, description="Absent: the program's."
+    )
+    paid_at: AwareDatetime
+    asset: AssetText = "points"
+    points: Points | Literal[0] = Field(description="What it holds for that now.", examples=[120])
+    available_at: AwareDatetime | None = Field(default=None, description="Its points are pending until then.")
+    waits_until: AwareDatetime | None = Field(
+        default=None, description="Its points wait for the fulfilment until this deadline."
+    )
+    lines: Annotated[list[LineRow], Field(max_length=1_000)] = Field(
+        default_factory=list, description="Where refunds name lines. Not in CSV."
+    )
+
+    @model_validator(mode="after")
+    def _waits_for_one_thing(self) -> OrderRow:
+        if self.available_at and self.waits_until:
+            raise ValueError(
+                "points wait for a day (`available_at`) or a fulfilment (`waits_until`), not both"
+            )
+        return self
+
+    def brought(self) -> Brought:
+        """What it brings into the book."""
+        lines = tuple(
+            OrderLine(
+                line_id=each.line_id, total=each.total, product_id=each.product_id, quantity=each.quantity
+            )
+            for each in self.lines
+        )
+        stated = OrderPaid(
+            customer_id=self.member_id,
+            order_id=self.order_id,
+            total=self.total,
+            currency=self.currency,
+            lines=lines,
+        )
+        waits = (self.available_at, self.waits_until)
+        return OldOrder(self.row, self.asset, self.points, self.paid_at, stated, *waits)
+
+
+class MemberRow(_Row):
+    """What was known of a member. Levels are brought into the tiers service."""
+
+    kind: Literal["member"]
+    joined_at: AwareDatetime | None = None
+    birthday: Annotated[str, Field(pattern=r"^[0-9]{2}-[0-9]{2}$", examples=["03-14"])] | None = None
+    time_zone: Annotated[str, Field(max_length=64, examples=["Europe/Paris"])] | None = None
+
+    @field_validator("birthday")
+    @classmethod
+    def _is_a_day(cls, birthday: str | None) -> str | None:
+        if birthday is not None:
+            date.fromisoformat(f"2000-{birthday}")
+        return birthday
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                zone(name)
+            except UnknownTimeZone as error:
+                raise ValueError(str(error)) from None
+        return name
+
+    def brought(self) -> Brought:
+        """What it brings into the book."""
+        return OldMember(self.row, self.joined_at, self.birthday, self.time_zone)
+
+
+class HistoryRow(_Row):
+    """An entry of the old statement: shown, told apart, and without effect on any balance."""
+
+    kind: Literal["history"]
+    asset: AssetText = "points"
+    points: Annotated[int, Field(ge=-(10**15), le=10**15)]
+    at: AwareDatetime
+    text: Annotated[str, Field(min_length=1, max_length=500, pattern=NO_NUL)] = Field(
+        examples=["Spring campaign"]
+    )
+
+    def brought(self) -> Brought:
+        """What it brings into the book."""
+        return OldEntry(self.row, self.asset, self.points, self.at, self.text)
+
+
+AnyRow = PointsRow | OrderRow | MemberRow | HistoryRow
+ROW: TypeAdapter[AnyRow] = TypeAdapter(Annotated[AnyRow, Field(discriminator="kind")])
+
+
+class ImportIn(Wish):
+    """Rows to bring in; as JSON lines each is a line, as CSV the columns are their names."""
+
+    rows: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_ROWS)]
+
+
+class FaultOut(Shape):
+    """What is wrong with a row."""
+
+    line: int = Field(description="The line of the file, from 1; in JSON the place in `rows`.", examples=[17])
+    path: str = Field(description="Where in the row.", examples=["expires_at"])
+    message: str = Field(examples=["these points expired on 2026-03-31T22:00:00+00:00; leave the row out"])
+
+
+class ImportOut(Shape):
+    """What an import did; with `dry_run`, what it would do and every fault."""
+
+    imported: int = Field(description="Rows that were new.", examples=[2])
+    known: int = Field(description="Rows that were taken before, and changed nothing now.", examples=[0])
+    faults: list[FaultOut]
+
+
+class HistoryOut(Shape):
+    """An entry of the statement of the system before this one."""
+
+    row_id: str = Field(examples=["old-1"])
+    asset: str = Field(examples=["points"])
+    points: int = Field(examples=[50])
+    happened_at: AwareDatetime
+    text: str = Field(examples=["Spring campaign"])

@@ -1,0 +1,55 @@
+-- name: export_awards
+-- All that awards still hold.
+SELECT a.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id, award_id, asset, kind, order_id, cause, happened_at, program_version, points, state,
+           breakdown, reversed, written_off, due_at
+    FROM ledger.award
+    WHERE program_id = k.program_id AND member_id = k.member_id AND points > reversed
+) AS a
+
+-- name: export_entries
+-- What members gained and lost, not what moved between their own accounts.
+SELECT e.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT member_id, asset, version, kind, happened_at,
+           CASE WHEN to_account IN ('pending', 'available', 'held') THEN amount ELSE -amount END AS points
+    FROM ledger.transfer
+    WHERE program_id = k.program_id AND member_id = k.member_id
+      AND (to_account IN ('pending', 'available', 'held')) <> (from_account IN ('pending', 'available', 'held'))
+    ORDER BY asset, version
+) AS e
+
+-- name: export_history
+-- Entries that came from another system, to be handed on.
+SELECT h.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT said FROM ledger.imported_row
+    WHERE program_id = k.program_id AND member_id = k.member_id AND kind = 'history' ORDER BY happened_at, row_id
+) AS h
+
+-- name: export_member
+-- Everything that is kept about a member, table by table.
+SELECT 'member' AS part, to_jsonb(t) AS entry FROM ledger.member AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'person', to_jsonb(t) FROM ledger.person AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'balance', to_jsonb(t) FROM ledger.balance AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL (
+    SELECT 'transfer', to_jsonb(t) FROM ledger.transfer AS t WHERE program_id = $1 AND member_id = $2 ORDER BY asset, version
+)
+UNION ALL SELECT 'lot', to_jsonb(t) FROM ledger.lot AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'award', to_jsonb(t) FROM ledger.award AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'purchase', to_jsonb(t) FROM ledger.purchase AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'hold', to_jsonb(t) FROM ledger.hold AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'usage', to_jsonb(t) FROM ledger.usage AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'goal_part', to_jsonb(t) FROM ledger.goal_part AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'goal_reached', to_jsonb(t) FROM ledger.goal_reached AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'reward', to_jsonb(t) FROM ledger.reward AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'coupon', to_jsonb(t) FROM ledger.coupon AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'coupon_use', to_jsonb(t) FROM ledger.coupon_use AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'adjustment', to_jsonb(t) FROM ledger.adjustment AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'gift', to_jsonb(t) FROM ledger.gift AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'partner_credit', to_jsonb(t) FROM ledger.partner_credit AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'guest_address', to_jsonb(t) FROM ledger.guest_address AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'guest_order', to_jsonb(t) FROM ledger.guest_order AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'imported_row', to_jsonb(t) FROM ledger.imported_row AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'erasure', to_jsonb(t) FROM ledger.erasure AS t WHERE program_id = $1 AND member_id = $2

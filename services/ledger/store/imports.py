@@ -1,0 +1,80 @@
+"""The rows of imports: which ids were taken already, and the old statement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.ledger.domain.book import Book, MemberKey
+from shared.database import AnyConnection
+from shared.queries import Queries
+from shared.rows import Row
+
+COLUMNS = ("program_id", "member_id", "row_id", "kind", "said", "happened_at", "asset", "points")
+
+
+class ImportedRow(Row, frozen=True, gc=False):
+    """A row as it is kept; `points` are what it moved into the member's accounts, or what its history says."""
+
+    program_id: str
+    member_id: str
+    row_id: str
+    kind: str
+    said: Mapping[str, Any]
+    happened_at: datetime | None = None
+    asset: str | None = None
+    points: int = 0
+
+
+async def known_rows(
+    connection: AnyConnection, sql: Queries, program_id: str, ids: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """What was said under these ids (member, row), of those that were taken before."""
+    members, rows = zip(*sorted(set(ids)), strict=True)
+    found = await connection.fetch(sql.imported_rows, [program_id] * len(rows), members, rows)
+    return {(row["member_id"], row["row_id"]): json.loads(row["said"]) for row in found}
+
+
+async def add_rows(connection: AnyConnection, rows: Sequence[ImportedRow]) -> None:
+    """Keep rows whose ids are new."""
+    if rows:
+        records = [
+            (
+                r.program_id,
+                r.member_id,
+                r.row_id,
+                r.kind,
+                json.dumps(r.said),
+                r.happened_at,
+                r.asset,
+                r.points,
+            )
+            for r in rows
+        ]
+        await connection.copy_records_to_table(
+            "imported_row", schema_name="ledger", columns=COLUMNS, records=records
+        )
+
+
+async def history(
+    connection: AnyConnection,
+    sql: Queries,
+    key: MemberKey,
+    *,
+    before: tuple[datetime, str] | None,
+    limit: int,
+) -> list[Mapping[str, Any]]:
+    """Entries of the old statement before this one, newest first."""
+    return [
+        dict(row)
+        for row in await connection.fetch(sql.imported_history, *key, *(before or (None, None)), limit)
+    ]
+
+
+async def forget_imports(connection: AnyConnection, sql: Queries, book: Book) -> None:
+    """What was brought in of members who are erased goes; the entries of the book stay."""
+    erased = sorted((m.program_id, m.member_id) for m in book.members.changed() if m.erased_at is not None)
+    if erased:
+        await connection.execute(sql.forget_imported_rows, *zip(*erased, strict=True))
