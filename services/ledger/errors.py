@@ -331,3 +331,16 @@ class MergedMeanwhile(Unavailable):
     """Another merge was faster; try again."""
 
     code = "merged_meanwhile"
+
+
+class ReportRunning(ServiceError):
+    """Another report of this program is under way."""
+
+    kind = Kind.CONFLICT
+    code = "report_running"
+
+
+class ReportTookTooLong(Unavailable):
+    """The report took longer than a report may."""
+
+    code = "report_took_too_long"

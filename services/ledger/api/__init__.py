@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.ledger.api import (
     adjustments,
     budgets,
+    bulk,
     checkout,
     coupons,
     gifts,
@@ -14,6 +15,7 @@ from services.ledger.api import (
     partners,
     points,
     previews,
+    reports,
     rewards,
 )
 
@@ -30,4 +32,6 @@ routers = (
     partners.router,
     gifts.router,
     merging.router,
+    reports.router,
+    bulk.router,
 )
