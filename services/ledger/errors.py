@@ -333,6 +333,55 @@ class MergedMeanwhile(Unavailable):
     code = "merged_meanwhile"
 
 
+class PoolsOff(ServiceError):
+    """The program has no pools."""
+
+    kind = Kind.CONFLICT
+    code = "pools_off"
+
+
+class NotInPool(ServiceError):
+    """The member is in no pool."""
+
+    kind = Kind.NOT_FOUND
+    code = "not_in_pool"
+
+
+class NotInvited(ServiceError):
+    """Nobody invited this member to a pool with this id."""
+
+    kind = Kind.NOT_FOUND
+    code = "not_invited"
+
+
+class InAnotherPool(ServiceError):
+    """The member is in another pool; they leave that one first."""
+
+    kind = Kind.CONFLICT
+    code = "in_another_pool"
+
+
+class PoolTaken(ServiceError):
+    """There is a pool with this id."""
+
+    kind = Kind.CONFLICT
+    code = "pool_taken"
+
+
+class PoolFull(ServiceError):
+    """The pool has as many members as the program allows."""
+
+    kind = Kind.CONFLICT
+    code = "pool_full"
+
+
+class NotPoolOwner(ServiceError):
+    """Only the member who has been in the pool longest may do that."""
+
+    kind = Kind.CONFLICT
+    code = "not_pool_owner"
+
+
 class ReportRunning(ServiceError):
     """Another report of this program is under way."""
 
@@ -344,3 +393,10 @@ class ReportTookTooLong(Unavailable):
     """The report took longer than a report may."""
 
     code = "report_took_too_long"
+
+
+class MemberInHousehold(ServiceError):
+    """The member is in a household; they leave it before they are merged."""
+
+    kind = Kind.CONFLICT
+    code = "member_in_household"

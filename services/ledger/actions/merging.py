@@ -16,6 +16,7 @@ from services.ledger.domain.needs import Needs
 from services.ledger.errors import (
     AlreadyMerged,
     MemberErased,
+    MemberInHousehold,
     MergedMeanwhile,
     SameMember,
     UnknownMember,
@@ -34,6 +35,7 @@ async def merge_members(actions: Actions, connection: AnyConnection, wanted: Mer
         SameMember: the two are one already by their ids.
         UnknownMember, MemberErased, MemberMerged: see there.
         AlreadyMerged: into somebody else.
+        MemberInHousehold: the other one is in one, and has to leave it first.
         MergedMeanwhile: somebody was merged into the other one just now; try again.
     """
     survivor, other = (wanted.program_id, wanted.survivor_id), (wanted.program_id, wanted.member_id)
@@ -49,6 +51,10 @@ async def merge_members(actions: Actions, connection: AnyConnection, wanted: Mer
         return await merging.read(connection, actions.sql, before) or wanted
     if await merging.aliases_of(connection, actions.sql, other) != aliases:
         raise MergedMeanwhile(f"somebody was merged into {other[1]!r} just now; try again")
+    if (pool_id := await connection.fetchval(actions.sql.household_of, *other)) is not None:
+        raise MemberInHousehold(
+            f"member {other[1]!r} is in the household {pool_id!r}; let them leave it first"
+        )
     await actions.finish(connection, book)
     return await _join(actions, connection, wanted, aliases)
 

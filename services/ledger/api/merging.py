@@ -9,7 +9,14 @@ from fastapi import APIRouter, Request
 from services.ledger.actions import merging
 from services.ledger.api.door import MemberId, actions_of, home_of, now_of
 from services.ledger.domain.merging import Merged
-from services.ledger.errors import AlreadyMerged, MemberErased, MemberMerged, SameMember, UnknownMember
+from services.ledger.errors import (
+    AlreadyMerged,
+    MemberErased,
+    MemberInHousehold,
+    MemberMerged,
+    SameMember,
+    UnknownMember,
+)
 from services.ledger.schemas import AssetBalance
 from services.ledger.schemas.merging import MergeIn, MergeOut, Merges
 from shared.http.auth import requires
@@ -26,7 +33,9 @@ StaffReader = Annotated[Caller, requires("ledger:read", staff=True)]
 
 @router.post(
     "/members/{member_id}/merge",
-    responses=refuses(UnknownMember, MemberErased, SameMember, AlreadyMerged, MemberMerged),
+    responses=refuses(
+        UnknownMember, MemberErased, SameMember, AlreadyMerged, MemberMerged, MemberInHousehold
+    ),
 )
 async def merge(
     request: Request, member_id: MemberId, body: MergeIn, caller: Admin, write: Write

@@ -252,8 +252,7 @@ class Book:
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     announced_days: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """How many days before points expire their members are told, by program and asset."""
-    homes: dict[MemberKey, MemberKey] = field(default_factory=dict)
-    """Whose the affairs of members are now who were merged into others."""
+    homes: dict[MemberKey, MemberKey] = field(default_factory=dict)  # who was merged into whom
     agendas: dict[MemberKey, Agenda] = field(default_factory=dict)
     striving: dict[str, bool] = field(default_factory=dict)
     guests: Guests | None = None

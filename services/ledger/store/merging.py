@@ -25,7 +25,9 @@ MOVED = frozenset({
 """Tables whose rows a merge gives to the survivor."""
 JOINED = frozenset({"balance", "member", "person", "usage"})
 """Tables in which the rules join what both have."""
-LEFT = frozenset({"erasure", "gift", "guest_address", "guest_order", "imported_row", "merge", "transfer"})
+LEFT = frozenset({
+    "erasure", "gift", "guest_address", "guest_order", "imported_row", "merge", "pool_lot", "pool_member", "transfer",
+})  # fmt: skip
 """Tables whose rows stay with the id that they were written for; who reads them asks whose they are now."""
 
 Period = tuple[str, str]
