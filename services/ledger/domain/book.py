@@ -288,8 +288,7 @@ class Book:
             self._counting[program_id] = any(version.rules.counts_orders for version in versions)
         if not self._counting[program_id]:
             return 0
-        nth = (self.order_counts.get(key, "") or 0) + 1
-        self.order_counts.put(key, "", nth)
+        self.order_counts.put(key, "", nth := (self.order_counts.get(key, "") or 0) + 1)
         return nth
 
     def member(self, key: MemberKey) -> Member:
