@@ -57,6 +57,7 @@ class Member(Row, frozen=True, gc=False):
     levels: tuple[Level, ...] = ()
     next_due: datetime | None = None
     erased_at: datetime | None = None
+    merged_into: str | None = None
 
     def level_before(self, time: datetime) -> Level | None:
         """The level held just before `time`, None for none."""
@@ -251,6 +252,7 @@ class Book:
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     announced_days: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """How many days before points expire their members are told, by program and asset."""
+    homes: dict[MemberKey, MemberKey] = field(default_factory=dict)  # who was merged into whom
     agendas: dict[MemberKey, Agenda] = field(default_factory=dict)
     striving: dict[str, bool] = field(default_factory=dict)
     guests: Guests | None = None
@@ -286,8 +288,7 @@ class Book:
             self._counting[program_id] = any(version.rules.counts_orders for version in versions)
         if not self._counting[program_id]:
             return 0
-        nth = (self.order_counts.get(key, "") or 0) + 1
-        self.order_counts.put(key, "", nth)
+        self.order_counts.put(key, "", nth := (self.order_counts.get(key, "") or 0) + 1)
         return nth
 
     def member(self, key: MemberKey) -> Member:
