@@ -20,17 +20,18 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 from pydantic import BaseModel
 
-from services.ledger.actions import adjustments, checkout, gifts, rewards
+from services.ledger.actions import adjustments, checkout, gifts, merging, rewards
 from services.ledger.actions.together import Command
 from services.ledger.domain.adjusting import PROPOSED, Adjustment
 from services.ledger.domain.gifts import Gift
+from services.ledger.domain.merging import Merged
 from services.ledger.main import SERVICE
 from shared.database import NOT_NOW, AnyConnection, PooledConnection
 from shared.errors import ServiceError
 from shared.events import Event
 from shared.rows import Rows
 from shared.worker.records import Outcome
-from tests.support.events import PROGRAM, a_record
+from tests.support.events import PROGRAM, a_cancellation, a_record
 from tests.support.keys import KeyPair
 from tests.support.model import LedgerModel, thoroughly
 from tests.support.servers import Servers, a_database
@@ -88,8 +89,12 @@ class OnPostgres(LedgerModel):
         self.ledger = self.house.does(self._running(document))
 
     def teardown(self) -> None:
+        """Two of the members turn out to be one; then the shop calls off all that was ever ordered."""
         if hasattr(self, "stack"):
-            self.house.does(self.stack.aclose())
+            try:
+                self.house.does(self._merge())
+            finally:
+                self.house.does(self.stack.aclose())
 
     def receives(self, *events: Event[Any], lost: bool = False) -> None:
         super().receives(*events, lost=lost)
@@ -189,6 +194,25 @@ class OnPostgres(LedgerModel):
         (outcome,) = await decide(connection, [command], self.desk.now)
         if isinstance(outcome, ServiceError):
             raise outcome
+
+    async def _merge(self) -> None:
+        survivor, other = self.living[:2]
+        await self._settle()
+        had = await self._all_points()
+        merged = Merged(PROGRAM, other, survivor, self.desk.now, "tester")
+        async with self.ledger.ports.pool.acquire() as connection, connection.transaction():
+            await merging.merge_members(self.ledger.doors.state["actions"], connection, merged)
+        assert await self._all_points() == had
+        assert await self.ledger.differences() == []
+        gone = [a_cancellation(order, at=self.desk.now) for order in self.orders]
+        await self._deliver([*self.under_way, *gone], lost=False)
+        held = "SELECT coalesce(sum(points - reversed), 0)::int FROM ledger.award WHERE order_id IS NOT NULL"
+        assert await self.ledger.ports.pool.fetchval(held) == 0
+        assert await self.ledger.differences() == []
+
+    async def _all_points(self) -> int:
+        query = "SELECT sum(pending + available + held)::int FROM ledger.balance WHERE asset = 'points'"
+        return int(await self.ledger.ports.pool.fetchval(query))
 
     async def _settle(self) -> None:
         self.ledger.now = self.desk.now
