@@ -27,6 +27,7 @@ from shared.rows import Entries, Journal, Row, Rows, replace
 if TYPE_CHECKING:  # guests have purchases, agendas dues
     from services.ledger.domain.agenda import Agenda
     from services.ledger.domain.guests import Guests
+    from services.ledger.domain.switching import Switch
 
 MemberKey = tuple[str, str]
 """Program and member: the group of every row."""
@@ -57,6 +58,8 @@ class Member(Row, frozen=True, gc=False):
     levels: tuple[Level, ...] = ()
     next_due: datetime | None = None
     erased_at: datetime | None = None
+    lots_version: int = 0
+    """Up to which version of the program their lots have followed a change of the expiry policy."""
 
     def level_before(self, time: datetime) -> Level | None:
         """The level held just before `time`, None for none."""
@@ -252,6 +255,8 @@ class Book:
     announced_days: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """How many days before points expire their members are told, by program and asset."""
     agendas: dict[MemberKey, Agenda] = field(default_factory=dict)
+    switches: dict[str, tuple[Switch, ...]] = field(default_factory=dict)
+    """The versions that let something live otherwise than the version before, by program."""
     striving: dict[str, bool] = field(default_factory=dict)
     guests: Guests | None = None
     """Orders of guests; None where no program of the batch keeps any."""

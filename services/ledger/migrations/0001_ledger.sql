@@ -10,6 +10,8 @@ CREATE TABLE ledger.member (
     -- nothing of this member falls due before (it may be too early, never too late)
     next_due timestamptz,
     erased_at timestamptz,
+    -- up to which version of the program the expiries of the lots have followed a change of policy
+    lots_version integer NOT NULL DEFAULT 0,
     PRIMARY KEY (program_id, member_id)
 ) WITH (fillfactor = 80);
 CREATE INDEX member_next_due ON ledger.member (next_due) WHERE next_due IS NOT NULL;
