@@ -1,4 +1,4 @@
-"""Recomputes balances, lots, holds, awards and caps from the entries, and names each place where they differ.
+"""Recomputes accounts, balances, lots, holds, awards and caps from the entries, and names each place that differs.
 
 What a newcomer would get wrong: it runs beside live traffic. Each check is one statement, so it sees one snapshot, in
 which a batch is there wholly or not at all.
@@ -30,6 +30,11 @@ async def differences(ports: Ports) -> list[str]:
             found.append(
                 f"program {row['program_id']}: all accounts of {row['asset']} sum to {row['amount']}, not 0"
             )
+        for row in await connection.fetch(ports.sql.accounts_off, MOST):
+            found.append(
+                f"program {row['program_id']}: account {row['account']} of {row['asset']} says {row['says']}, but the "
+                f"transfers make {row['moved']}"
+            )
         for row in await connection.fetch(ports.sql.stocks_off, MOST):
             found.append(
                 f"program {row['program_id']}: {row['sold']} of {row['reward']!r} are said to be gone, {row['issued']} "
@@ -51,20 +56,43 @@ def _balance(row: Any) -> str:
     )
 
 
+def _transfer(row: Any) -> str:
+    if row["version"] != row["before"] + 1:
+        return f"transfer {row['version'] - 1} of {row['asset']} is missing"
+    return f"transfer {row['version']} of {row['asset']} does not say the balances that follow from the one before it"
+
+
 CHECKS: dict[str, Callable[[Any], str]] = {
     "balances_off": _balance,
-    "running_balances_off": lambda row: (
-        f"transfer {row['version']} of {row['asset']} does not say the balances that follow from the one before it"
-    ),
+    "running_balances_off": _transfer,
     "lots_off": lambda row: (
-        f"{row['available']} {row['asset']} are available, but {row['remaining']} remain in lots"
+        f"{row['available']} {row['asset']} are available, but {row['remaining']} remain in lots "
+        f"{', '.join(map(str, sorted(row['numbers'] or ())))}"
+    ),
+    "lots_unfounded": lambda row: (
+        f"lot {row['lot_no']} of {row['asset']} is of {row['amount'] or 0}, but its transfer opened {row['opened']}"
+    ),
+    "lots_overdrawn": lambda row: (
+        f"lot {row['lot_no']} of {row['asset']} is of {row['amount']}, but {row['gone']} remain, expired, or were drawn"
     ),
     "holds_off": lambda row: f"{row['held']} {row['asset']} are held, but open holds have {row['points']}",
     "spends_off": lambda row: (
         f"hold {row['hold_id']} should have spent {row['spent']} {row['asset']}, but its transfers spent {row['moved']}"
     ),
+    "holds_unfounded": lambda row: (
+        f"hold {row['hold_id']} should hold {row['points']} {row['asset']}, but its transfers hold {row['held']}"
+    ),
     "pending_off": lambda row: (
         f"{row['pending']} {row['asset']} are pending, but awards wait with {row['points']}"
+    ),
+    "pending_awards_off": lambda row: (
+        f"award {row['award_id']} is {row['state']} and waits with {row['waits']}, but has {row['pending']} pending"
+    ),
+    "awards_missing": lambda row: (
+        f"award {row['award_id']} of transfer {row['version']} of {row['asset']} is missing"
+    ),
+    "rewards_unpaid": lambda row: (
+        f"reward {row['reward_id']} costs {row['price']} {row['asset']}, which no transfer paid"
     ),
     "redemptions_off": lambda row: (
         f"{row['paid']} {row['asset']} were paid for rewards that cost {row['price']}"

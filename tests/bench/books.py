@@ -31,7 +31,8 @@ QUESTIONS = 400
 FILL_SECONDS = 1800
 SEED = 11
 
-# Every member got twenty gifts of 100 points and has spent nothing. The key of transfers is built after they are in.
+# Every member got 2,000 points at once, then spent 100 and got them back, nine times, and spent 100 once more. The key
+# of transfers is built after they are in.
 FILL = (
     "SET maintenance_work_mem = '1GB'",
     "ALTER TABLE ledger.transfer DROP CONSTRAINT transfer_pkey",
@@ -39,18 +40,23 @@ FILL = (
        SELECT $1, 'm' || lpad(n::text, 8, '0') FROM generate_series(1, $2::int) AS n
        WHERE $3::int > 0""",
     """INSERT INTO ledger.balance (program_id, member_id, asset, pending, available, held, version)
-       SELECT $1, 'm' || lpad(n::text, 8, '0'), 'points', 0, 100 * $3::int, 0, $3
+       SELECT $1, 'm' || lpad(n::text, 8, '0'), 'points', 0, 100 * $3::int - 100, 0, $3
        FROM generate_series(1, $2::int) AS n""",
     """INSERT INTO ledger.lot (program_id, member_id, asset, lot_no, opened_at, amount, remaining)
-       SELECT $1, 'm' || lpad(n::text, 8, '0'), 'points', 1, now(), 100 * $3::int, 100 * $3
+       SELECT $1, 'm' || lpad(n::text, 8, '0'), 'points', 1, now(), 100 * $3::int, 100 * $3::int - 100
        FROM generate_series(1, $2::int) AS n""",
     """INSERT INTO ledger.transfer (program_id, member_id, asset, version, kind, from_account, to_account, amount,
                                     cause, happened_at, pending, available, held)
-       SELECT $1, 'm' || lpad(n::text, 8, '0'), 'points', v, 'gift', 'issued', 'available', 100, 'gift-' || v,
-              now() - make_interval(days => $3 - v), 0, 100 * v, 0
+       SELECT $1, 'm' || lpad(n::text, 8, '0'), 'points', v,
+              CASE WHEN v = 1 THEN 'award' WHEN v % 2 = 0 THEN 'spend' ELSE 'return' END,
+              CASE WHEN v = 1 THEN 'issued' WHEN v % 2 = 0 THEN 'available' ELSE 'redeemed' END,
+              CASE WHEN v % 2 = 0 THEN 'redeemed' ELSE 'available' END,
+              CASE WHEN v = 1 THEN 100 * $3::int ELSE 100 END,
+              'cause-' || v, now() - make_interval(days => $3 - v), 0, 100 * $3::int - 100 * (v % 2 = 0)::int, 0
        FROM generate_series(1, $2::int) AS n, generate_series(1, $3::int) AS v""",
     """INSERT INTO ledger.account (program_id, asset, account, amount)
-       VALUES ($1, 'points', 'issued', -100::bigint * $2::int * $3::int)""",
+       VALUES ($1, 'points', 'issued', -100::bigint * $2::int * $3::int),
+              ($1, 'points', 'redeemed', 100::bigint * $2::int)""",
     "ALTER TABLE ledger.transfer ADD PRIMARY KEY (program_id, member_id, asset, version)",
     "VACUUM (ANALYZE)",
 )

@@ -22,7 +22,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from services.ledger.domain.adjusting import adjust
 from services.ledger.domain.book import MEMBER_ACCOUNTS, Book, Transfer
+from services.ledger.domain.gifts import Gift, give
 from services.ledger.domain.holds import OPEN, drawn
+from services.ledger.domain.transit import IN_TRANSIT
 from services.ledger.handlers import on
 from shared.errors import ServiceError
 from shared.events import CustomerDeleted, Event, OrderPaid, RefundLine
@@ -45,6 +47,7 @@ from tests.support.rewards import RewardDesk, a_reward, shelf_differences
 MEMBERS = ("anna", "ben", "cleo")
 CAP_OF_RULE, CAP_OF_PROGRAM = 300, 400
 """Points that orders earn a member by the rule `base`, and all rules earn them, in a month."""
+GIFT_REFUSED = (None, "insufficient_points", "transfers_off", "not_givable", "unknown_receiver")
 ZONE = "Europe/Paris"
 EARN = [
     PER_EURO | {"at_most": f"{CAP_OF_RULE} per month"},
@@ -65,9 +68,13 @@ def a_version(**words: Any) -> dict[str, Any]:
 
 
 VERSIONS = [
-    a_version(points={"expire": "2 months"}),
+    a_version(points={"expire": "2 months"}, transfers={"older_than": "0 days"}),
     a_version(points={"expire": "1 month"}, pending={"order.paid": "14 days after order.fulfilled"}),
-    a_version(points={"expire": "2 months", "negative": "to_zero"}, back="full_only"),
+    a_version(
+        points={"expire": "2 months", "negative": "to_zero"},
+        back="full_only",
+        transfers={"older_than": "1 day"},
+    ),
     a_version(points={"negative": "pending_only"}, pending={"order.paid": "14 days after order.paid"}),
     a_version(points={"expire": "after 1 months without activity"}, back="never"),
 ]
@@ -105,11 +112,15 @@ class LedgerModel(RuleBasedStateMachine):
 
     @initialize(document=st.sampled_from(VERSIONS))
     def begin(self, document: dict[str, Any]) -> None:
-        self.desk = RewardDesk(document, members=MEMBERS)
+        self.opens(document)
         for member in MEMBERS:
             self.receives(a_sign_up(member, at=self.desk.now))
 
     # What is done with a step; the machine on Postgres does more.
+
+    def opens(self, document: dict[str, Any]) -> None:
+        """The merchant begins with this version."""
+        self.desk = RewardDesk(document, members=MEMBERS)
 
     def receives(self, *events: Event[Any], lost: bool = False) -> None:
         """A batch comes in; where it is `lost` at first, it comes again, and nobody sees a difference."""
@@ -166,6 +177,11 @@ class LedgerModel(RuleBasedStateMachine):
     def _adjusts(self, *, member: str, name: str, points: int) -> None:
         key, now = self.desk._settled(member)
         adjust(self.desk.book, key, name=name, asset="points", points=points, reason="test", at=now)
+
+    def _gives(self, *, member: str, to: str, name: str, points: int) -> None:
+        for each in (member, to):
+            self.desk._settled(each)
+        give(self.desk.book, Gift(PROGRAM, member, name, to, "points", points, self.desk.now), ())
 
     # The shop.
 
@@ -266,6 +282,15 @@ class LedgerModel(RuleBasedStateMachine):
             refused = self.asks("adjusts", member=member, name=f"a{self._next()}", points=points)
             assert refused in (None, "not_reversible")
 
+    @rule(member=who, to=who, points=few)
+    def give(self, member: str, to: str, points: int) -> None:
+        if member in self.living:
+            self.desk.reaches(self.desk.now)
+            available = self.desk.balance(member)[1]
+            refused = self.asks("gives", member=member, to=to, name=f"g{self._next()}", points=points)
+            assert refused in GIFT_REFUSED
+            assert points <= available or refused
+
     @rule(member=who, reward=st.sampled_from(["five off", "mug"]))
     def buy(self, member: str, reward: str) -> None:
         if member in self.living:
@@ -299,15 +324,17 @@ class LedgerModel(RuleBasedStateMachine):
 
     @invariant()
     def all_accounts_sum_to_zero(self) -> None:
-        total: Counter[str] = Counter()
+        total, in_transit = Counter[str](), 0
         for each in self.desk.book.transfers:
             for account, amount in ((each.from_account, -each.amount), (each.to_account, each.amount)):
                 if account not in MEMBER_ACCOUNTS:
                     total[each.asset] += amount
+                in_transit += amount if account == IN_TRANSIT else 0
         for member in MEMBERS:
             for balance in self.desk.book.balances.of((PROGRAM, member)).values():
                 total[balance.asset] += balance.pending + balance.available + balance.held
         assert not any(total.values()), total
+        assert in_transit == 0
 
     @invariant()
     def versions_are_gapless_and_each_transfer_follows_from_the_one_before(self) -> None:

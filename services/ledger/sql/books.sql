@@ -54,9 +54,10 @@ WHERE (b.pending, b.available, b.held, b.version) IS DISTINCT FROM (t.pending, t
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: running_balances_off
--- Where a transfer does not say the balances that follow from the one before it.
-SELECT program_id, member_id, asset, version FROM (
+-- Where a transfer does not say the balances that follow from the one before it, or that one is missing.
+SELECT program_id, member_id, asset, version, before FROM (
     SELECT program_id, member_id, asset, version, pending, available, held,
+           lag(version, 1, 0::bigint) OVER w AS before,
            lag(pending, 1, 0::bigint) OVER w
                + amount * ((to_account = 'pending')::int - (from_account = 'pending')::int) AS e_pending,
            lag(available, 1, 0::bigint) OVER w
@@ -65,15 +66,16 @@ SELECT program_id, member_id, asset, version FROM (
                + amount * ((to_account = 'held')::int - (from_account = 'held')::int) AS e_held
     FROM ledger.transfer WINDOW w AS (PARTITION BY program_id, member_id, asset ORDER BY version)
 ) AS t
-WHERE (pending, available, held) IS DISTINCT FROM (e_pending, e_available, e_held)
+WHERE (pending, available, held) IS DISTINCT FROM (e_pending, e_available, e_held) OR version <> before + 1
 ORDER BY 1, 2, 3, 4 LIMIT $1
 
 -- name: lots_off
--- Where what remains in the lots is not what is available (nothing where the member owes).
-SELECT program_id, member_id, asset, b.available, coalesce(l.remaining, 0)::bigint AS remaining
+-- Where what remains in the lots is not what is available (nothing where the member owes); some of the lots by number.
+SELECT program_id, member_id, asset, b.available, coalesce(l.remaining, 0)::bigint AS remaining, l.numbers[1:10] AS numbers
 FROM ledger.balance AS b
 FULL JOIN (
-    SELECT program_id, member_id, asset, sum(remaining) AS remaining FROM ledger.lot GROUP BY 1, 2, 3
+    SELECT program_id, member_id, asset, sum(remaining) AS remaining, array_agg(lot_no) FILTER (WHERE remaining > 0) AS numbers
+    FROM ledger.lot GROUP BY 1, 2, 3
 ) AS l USING (program_id, member_id, asset)
 WHERE greatest(coalesce(b.available, 0), 0) <> coalesce(l.remaining, 0)
 ORDER BY 1, 2, 3 LIMIT $1

@@ -1,0 +1,253 @@
+"""The model of the ledger on real Postgres: hundreds of steps, and after each the database says what the memory says.
+
+What a newcomer would get wrong: the memory has all rows of its members, a batch only those that it asked for. A row
+that a batch needs and does not load shows here as a difference. And a batch that is lost is lost for good: its
+connection is killed by the server when all is written and nothing committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+import asyncpg
+import pytest
+import uvloop
+from hypothesis import Phase, settings
+from hypothesis.stateful import invariant, run_state_machine_as_test
+from pydantic import BaseModel
+
+from services.ledger.actions import adjustments, checkout, gifts, rewards
+from services.ledger.actions.together import Command
+from services.ledger.domain.adjusting import PROPOSED, Adjustment
+from services.ledger.domain.gifts import Gift
+from services.ledger.main import SERVICE
+from shared.database import NOT_NOW, AnyConnection
+from shared.errors import ServiceError
+from shared.events import Event
+from shared.worker.records import Outcome
+from tests.support.events import PROGRAM, a_record
+from tests.support.keys import KeyPair
+from tests.support.model import LedgerModel, thoroughly
+from tests.support.servers import Servers, a_database
+from tests.support.services import Running, running
+
+T = TypeVar("T")
+BY_POINTS = {"holds": "hold_id", "pays": "spend_id"}
+TABLES = {
+    "transfer": """
+        member_id, asset, version, kind, from_account, to_account, amount, award_id, order_id, hold_id, happened_at,
+        pending, available, held
+    """,
+    "balance": "member_id, asset, pending, available, held, version",
+    "lot": "member_id, asset, lot_no, opened_at, expires_at, amount, remaining, expired",
+    "hold": "member_id, hold_id, asset, points, state, captured, returned, borne, order_id, held_at, held_until",
+    "award": "member_id, award_id, asset, points, reversed, written_off, state, due_at, program_version",
+    "usage": "member_id, rule, bucket, times",
+    "reward": "member_id, reward_id, state, price, valid_until",
+}
+
+
+EMPTY = """
+DO $$ BEGIN EXECUTE (
+    SELECT 'TRUNCATE ' || string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables
+    WHERE schemaname = 'ledger' AND tablename NOT LIKE '%migration%'
+); END $$
+"""
+
+
+class Nothing(BaseModel):
+    """What a command answers with that nobody reads."""
+
+
+@dataclass(frozen=True)
+class House:
+    """A database of one's own, and a loop: Hypothesis walks without one."""
+
+    runner: asyncio.Runner
+    url: str
+    keys: KeyPair
+
+    def does(self, what: Coroutine[Any, Any, T]) -> T:
+        """Run it to its end."""
+        return self.runner.run(what)
+
+
+class OnPostgres(LedgerModel):
+    """Each step is done twice: in memory, and by the service on Postgres."""
+
+    house: ClassVar[House]
+
+    def opens(self, document: dict[str, Any]) -> None:
+        super().opens(document)
+        self.stack = AsyncExitStack()
+        self.ledger = self.house.does(self._running(document))
+
+    def teardown(self) -> None:
+        if hasattr(self, "stack"):
+            self.house.does(self.stack.aclose())
+
+    def receives(self, *events: Event[Any], lost: bool = False) -> None:
+        super().receives(*events, lost=lost)
+        self.house.does(self._deliver(events, lost=lost))
+
+    def asks(self, what: str, **words: Any) -> str | None:
+        refused = super().asks(what, **words)
+        assert self.house.does(self._ask(what, words)) == refused
+        return refused
+
+    def waits(self, hours: int) -> None:
+        super().waits(hours)
+        self.house.does(self._settle())
+
+    def applies(self, document: dict[str, Any]) -> None:
+        super().applies(document)
+        self.house.does(self.ledger.applies(document, at=self.desk.now))
+
+    @invariant()
+    def postgres_says_the_same(self) -> None:
+        assert self.house.does(self._rows()) == {table: self._rows_of(table) for table in TABLES}
+
+    @invariant()
+    def verify_finds_nothing(self) -> None:
+        assert self.house.does(self.ledger.differences()) == []
+
+    async def _running(self, document: dict[str, Any]) -> Running:
+        ledger = await self.stack.enter_async_context(running(SERVICE, self.house.url, self.house.keys))
+        await as_superuser(self.house.url, EMPTY)
+        await ledger.applies(document)
+        return ledger
+
+    async def _deliver(self, events: Sequence[Event[Any]], *, lost: bool) -> None:
+        self.ledger.now = self.desk.now
+        records = [self.ledger._placed(a_record(event, offset=0)) for event in events]
+        if lost:
+            usual = self.ledger.processor.handle
+            self.ledger.processor.handle = self._killed
+            with pytest.raises(NOT_NOW):
+                await self.ledger.takes(records)
+            self.ledger.processor.handle = usual
+        done = await self.ledger.takes(records)
+        assert done.refused == 0, await self.ledger.dead_letters()
+
+    async def _killed(self, connection: AnyConnection, events: Sequence[Event[Any]], now: Any) -> Outcome:
+        """All is written; then the server ends the connection."""
+        await self.ledger.doors.state["actions"].handle(connection, events, now)
+        await as_superuser(
+            self.house.url, f"SELECT pg_terminate_backend({connection.get_server_pid()}, 5000)"
+        )
+        await connection.execute("SELECT 1")
+        raise AssertionError("the connection outlived its end")
+
+    async def _ask(self, what: str, words: dict[str, Any]) -> str | None:
+        self.ledger.now = self.desk.now
+        refused = None
+        async with self.ledger.ports.pool.acquire() as connection:
+            try:
+                async with connection.transaction():
+                    await self._asked(connection, what, **words)
+            except ServiceError as refusal:
+                refused = refusal.code
+        if refused:
+            await self._settle()
+        return refused
+
+    async def _asked(self, connection: AnyConnection, what: str, *, member: str, **words: Any) -> None:
+        key, now, actions = (PROGRAM, member), self.desk.now, self.ledger.doors.state["actions"]
+        match what:
+            case "holds" | "pays":
+                await self._together(connection, command_of(what, member, words))
+            case "captures":
+                known = {"points": words.get("points"), "order_id": words.get("order_id")}
+                hold_id = words["hold_id"]
+                await checkout.capture(
+                    actions, connection, key, hold_id=hold_id, cause="test", now=now, **known
+                )
+            case "releases":
+                await checkout.release(actions, connection, key, cause="test", now=now, **words)
+            case "buys":
+                named = {"reward": words["name"], "reward_id": words["reward_id"], "charity": None}
+                await rewards.redeem(actions, connection, key, now=now, **named)
+            case "voids":
+                await rewards.void(actions, connection, key, reason=None, now=now, **words)
+            case "gives":
+                gift = Gift(*key, words["name"], words["to"], "points", words["points"], now)
+                await gifts.give_points(actions, connection, gift, message=None)
+            case _:
+                by_hand = Adjustment(
+                    PROGRAM, words["name"], member, "points", words["points"], "test", PROPOSED, "tester", now
+                )
+                await adjustments.adjust_by_hand(actions, connection, by_hand, now)
+
+    async def _together(self, connection: AnyConnection, command: Command) -> None:
+        decide = self.ledger.doors.decide
+        assert decide is not None
+        (outcome,) = await decide(connection, [command], self.desk.now)
+        if isinstance(outcome, ServiceError):
+            raise outcome
+
+    async def _settle(self) -> None:
+        self.ledger.now = self.desk.now
+        await self.ledger.runs("settle_due")
+
+    async def _rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        found = {}
+        for table, columns in TABLES.items():
+            rows = await self.ledger.ports.pool.fetch(f"SELECT {columns} FROM ledger.{table}")
+            found[table] = sorted((tuple(row) for row in rows), key=repr)
+        return found
+
+    def _rows_of(self, table: str) -> list[tuple[Any, ...]]:
+        """The same of the book in memory."""
+        book = self.desk.book
+        rows: Any = list(book.transfers)
+        if table != "transfer":
+            tables = {
+                "balance": book.balances, "lot": book.lots, "hold": book.holds, "award": book.awards,
+                "usage": book.usage, "reward": book.shelf.rewards,
+            }  # fmt: skip
+            rows = [
+                row for member in self.desk.members for row in tables[table].of((PROGRAM, member)).values()
+            ]
+        columns = [column.strip() for column in TABLES[table].split(",")]
+        return sorted((tuple(getattr(row, column) for column in columns) for row in rows), key=repr)
+
+
+def command_of(what: str, member: str, words: dict[str, Any]) -> Command:
+    """A hold or a spend, as the door puts it."""
+    wanted = checkout.Wanted(id=words[BY_POINTS[what]], points=words["points"], order_id=words["order_id"])
+    if what == "pays":
+        return checkout.spend((PROGRAM, member), wanted, answer=nothing)
+    return checkout.hold((PROGRAM, member), wanted, minutes=words["minutes"], answer=nothing)
+
+
+def nothing(*_: object) -> Nothing:
+    """No answer."""
+    return Nothing()
+
+
+async def as_superuser(url: str, *statements: str) -> None:
+    """What the role of the service may not do."""
+    connection = await asyncpg.connect(url)
+    try:
+        for each in statements:
+            await connection.execute(each)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def house(servers: Servers, keys: KeyPair) -> Iterator[House]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        stack = AsyncExitStack()
+        url = runner.run(stack.enter_async_context(a_database(servers)))
+        yield House(runner, url, keys)
+        runner.run(stack.aclose())
+
+
+def test_postgres_and_memory_agree_after_each_step_whatever_happens(house: House) -> None:
+    machine = type("Machine", (OnPostgres,), {"house": house})
+    run_state_machine_as_test(machine, settings=settings(thoroughly(600), phases=[Phase.generate]))
