@@ -299,3 +299,16 @@ class GiftConflict(ServiceError):
 
     kind = Kind.CONFLICT
     code = "transfer_conflict"
+
+
+class ReportRunning(ServiceError):
+    """Another report of this program is under way."""
+
+    kind = Kind.CONFLICT
+    code = "report_running"
+
+
+class ReportTookTooLong(Unavailable):
+    """The report took longer than a report may."""
+
+    code = "report_took_too_long"

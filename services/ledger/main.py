@@ -9,6 +9,7 @@ from services.ledger.actions.together import Together
 from services.ledger.domain.guests import Secret
 from services.ledger.handlers import on
 from services.ledger.moving import export, import_rows
+from services.ledger.reporting import Reports
 from services.ledger.settings import Settings
 from services.ledger.showcase import Showcase
 from services.ledger.simulation.command import simulate
@@ -48,6 +49,7 @@ def build(ports: Ports) -> Doors:
         state={
             "actions": actions,
             "reading": Reading(ports.sql, store, programs),
+            "reports": Reports(ports.sql, programs),
             "showcase": Showcase(actions),
             "programs": programs,
         },

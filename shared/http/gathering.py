@@ -36,7 +36,7 @@ from shared.http.idempotency import (
     Question,
     hash_of,
 )
-from shared.http.transaction import Connection, connection_of
+from shared.http.transaction import Connection
 from shared.queries import Queries
 
 MOST_AT_ONCE = 200  # a transaction of so many takes some 50 ms: nobody waits longer for the others
@@ -95,6 +95,32 @@ class Gathering:
             self._lanes.add(lane)
             lane.add_done_callback(self._lanes.discard)
         return await asked.answer
+
+    async def answer_in_order(self, commands: Sequence[Any]) -> list[Response | BaseException]:
+        """Decide these one after the other, some hundred in a transaction; by place the answer, or what refused it."""
+        loop = asyncio.get_running_loop()
+        asked = [_Asked(command, None, loop.create_future()) for command in commands]
+        for first in range(0, len(asked), MOST_AT_ONCE):
+            await self._settle(asked[first : first + MOST_AT_ONCE])
+        return [each.answer.exception() or each.answer.result() for each in asked]
+
+    async def try_alone(self, command: Any) -> Response:
+        """The answer to a command that is decided and undone.
+
+        Raises:
+            ServiceError: what refuses it.
+        """
+        async with self.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                (outcome,) = await self.decide(connection, [command], self.clock())
+                await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            finally:
+                await transaction.rollback()
+        if isinstance(outcome, ServiceError):
+            raise outcome
+        return response_of(outcome)
 
     async def _run(self) -> None:
         while batch := self._next():
@@ -191,7 +217,7 @@ class Gathered:
         """
         gathering: Gathering = self.request.app.state.gathering
         if self.dry_run:
-            return await self._try(gathering, command)
+            return await gathering.try_alone(command)
         question = None
         if self.key is not None:
             caller = caller_of(self.request)
@@ -199,19 +225,6 @@ class Gathered:
             service: str = self.request.app.state.service
             question = Question(service, identity, hash_of(self.request, await self.request.body()))
         return await gathering.answer(command, question)
-
-    async def _try(self, gathering: Gathering, command: Any) -> Response:
-        async with connection_of(self.request) as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            try:
-                (outcome,) = await gathering.decide(connection, [command], gathering.clock())
-                await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            finally:
-                await transaction.rollback()
-        if isinstance(outcome, ServiceError):
-            raise outcome
-        return response_of(outcome)
 
 
 def gathered(request: Request, key: IdempotencyKey = None, dry_run: DryRun = False) -> Gathered:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.ledger.api import (
     adjustments,
     budgets,
+    bulk,
     checkout,
     coupons,
     gifts,
@@ -13,6 +14,7 @@ from services.ledger.api import (
     partners,
     points,
     previews,
+    reports,
     rewards,
 )
 
@@ -28,4 +30,6 @@ routers = (
     leaving.router,
     partners.router,
     gifts.router,
+    reports.router,
+    bulk.router,
 )

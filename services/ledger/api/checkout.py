@@ -9,6 +9,7 @@ from fastapi import Path, Request, Response
 
 from services.ledger.actions import checkout
 from services.ledger.actions.checkout import Wanted
+from services.ledger.actions.together import Command
 from services.ledger.api.door import MemberId, Reader, Together, Writer, actions_of, key_of, now_of
 from services.ledger.domain.book import Book, Hold
 from services.ledger.domain.quotes import Quote
@@ -40,6 +41,7 @@ from shared.http.idempotency import Write, door_router
 from shared.http.openapi import refuses
 from shared.http.transaction import Reading
 from shared.money import to_decimal_string
+from shared.tokens import Caller
 
 router = door_router(tags=["checkout"])
 
@@ -71,9 +73,7 @@ async def quote(
 )
 async def hold(member_id: MemberId, body: HoldIn, caller: Writer, together: Together) -> Response:
     """Set points aside for a checkout. They can be neither spent nor expire until captured or released."""
-    wanted = _wanted(body, body.hold_id or str(uuid.uuid4()), member_id)
-    command = checkout.hold(key_of(caller, member_id), wanted, minutes=body.minutes, answer=_hold_out)
-    return await together.answer(command)
+    return await together.answer(hold_command(caller, member_id, body))
 
 
 @router.post(
@@ -123,8 +123,19 @@ async def release(
 )
 async def spend(member_id: MemberId, body: SpendIn, caller: Writer, together: Together) -> Response:
     """Spend points at once, without a hold: what a till or a game needs. The same id again is the same spend."""
+    return await together.answer(spend_command(caller, member_id, body))
+
+
+def hold_command(caller: Caller, member_id: str, body: HoldIn) -> Command:
+    """What is asked of the ledger, and how it answers."""
+    wanted = _wanted(body, body.hold_id or str(uuid.uuid4()), member_id)
+    return checkout.hold(key_of(caller, member_id), wanted, minutes=body.minutes, answer=_hold_out)
+
+
+def spend_command(caller: Caller, member_id: str, body: SpendIn) -> Command:
+    """What is asked of the ledger, and how it answers."""
     wanted = _wanted(body, body.spend_id, member_id)
-    return await together.answer(checkout.spend(key_of(caller, member_id), wanted, answer=_spend_out))
+    return checkout.spend(key_of(caller, member_id), wanted, answer=_spend_out)
 
 
 def _wanted(body: HoldIn | SpendIn, name: str, member_id: str) -> Wanted:

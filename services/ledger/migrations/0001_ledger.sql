@@ -49,6 +49,9 @@ CREATE TABLE ledger.transfer (
     held bigint NOT NULL,
     PRIMARY KEY (program_id, member_id, asset, version)
 );
+-- For reports on a period: a page or two for each million rows, since what is written together happened together; the
+-- several ranges it keeps make up for an import of an old history.
+CREATE INDEX transfer_happened ON ledger.transfer USING brin (happened_at timestamptz_minmax_multi_ops);
 
 -- What is known of an order; `paid_at` is null while a refund or a fulfilment waits for the order itself.
 CREATE TABLE ledger.purchase (
@@ -91,6 +94,7 @@ CREATE TABLE ledger.award (
 ) WITH (fillfactor = 80);
 CREATE INDEX award_to_come ON ledger.award (program_id, member_id) WHERE due_at IS NOT NULL;
 CREATE INDEX award_cause ON ledger.award (program_id, cause);
+CREATE INDEX award_happened ON ledger.award USING brin (happened_at timestamptz_minmax_multi_ops);
 
 CREATE TABLE ledger.lot (
     program_id text NOT NULL,

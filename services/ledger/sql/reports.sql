@@ -1,0 +1,96 @@
+-- Reports of a merchant. Each is one statement and one snapshot; days and months are those of the program's zone.
+
+-- name: begin_report
+-- A report takes one core, some memory and one slot of its program: what members wait for goes first.
+SELECT set_config('statement_timeout', $2, true), set_config('max_parallel_workers_per_gather', '0', true),
+       set_config('work_mem', '64MB', true),
+       pg_try_advisory_xact_lock(hashtextextended('ledger report ' || $1, 0)) AS free
+
+-- name: report_outstanding
+-- Balances as of a moment are those of now without what happened later: few rows, where the moment is not long ago.
+WITH later AS (
+    SELECT member_id, asset,
+           sum(amount * ((to_account = 'pending')::int - (from_account = 'pending')::int)) AS pending,
+           sum(amount * ((to_account = 'available')::int - (from_account = 'available')::int)) AS available,
+           sum(amount * ((to_account = 'held')::int - (from_account = 'held')::int)) AS held
+    FROM ledger.transfer
+    WHERE program_id = $1 AND happened_at > $2
+    GROUP BY member_id, asset
+), had AS (
+    SELECT b.asset, b.pending - coalesce(l.pending, 0) AS pending, b.available - coalesce(l.available, 0) AS available,
+           b.held - coalesce(l.held, 0) AS held
+    FROM ledger.balance AS b LEFT JOIN later AS l USING (member_id, asset)
+    WHERE b.program_id = $1
+)
+SELECT asset, sum(pending)::bigint AS pending, sum(greatest(available, 0))::bigint AS available,
+       sum(held)::bigint AS held, sum(greatest(-available, 0))::bigint AS owed,
+       count(*) FILTER (WHERE pending > 0 OR available > 0 OR held > 0) AS members
+FROM had GROUP BY asset ORDER BY asset
+
+-- name: report_expiring
+-- What is left in lots by the month of its last moment; no month = it never expires.
+SELECT asset, month, sum(points)::bigint AS points, sum(lots)::bigint AS lots, count(*) AS members FROM (
+    SELECT asset, date_trunc('month', (expires_at - interval '1 microsecond') AT TIME ZONE $2)::date AS month, member_id,
+           sum(remaining) AS points, count(*) AS lots
+    FROM ledger.lot
+    WHERE program_id = $1 AND remaining > 0 AND ($3::timestamptz IS NULL OR expires_at <= $3)
+    GROUP BY 1, 2, 3
+) AS each
+GROUP BY asset, month ORDER BY asset, month NULLS LAST
+
+-- name: report_breakage
+SELECT date_trunc($5, opened_at AT TIME ZONE $4)::date AS period, asset, count(*) AS lots, sum(amount)::bigint AS issued,
+       sum(expired)::bigint AS expired, sum(remaining)::bigint AS remaining
+FROM ledger.lot
+WHERE program_id = $1 AND opened_at >= $2 AND opened_at < $3
+GROUP BY 1, 2 ORDER BY 1, 2
+
+-- name: report_rules
+-- Each rule's part of an award is what it gave of what all its rules gave; caps and rounding cut all of them alike.
+SELECT date_trunc($5, a.happened_at AT TIME ZONE $4)::date AS period, a.asset, a.kind, r.rule, count(*) AS awards,
+       sum(a.points * coalesce(r.part, 1)) AS awarded, sum(a.reversed * coalesce(r.part, 1)) AS reversed
+FROM ledger.award AS a
+LEFT JOIN LATERAL (
+    SELECT e ->> 0 AS rule, g.given / sum(g.given) OVER () AS part
+    FROM jsonb_array_elements(a.breakdown -> 'rules') AS e
+    CROSS JOIN LATERAL (SELECT (e ->> 1)::numeric / (e ->> 2)::numeric AS given) AS g
+    WHERE g.given > 0
+) AS r ON true
+WHERE a.program_id = $1 AND a.happened_at >= $2 AND a.happened_at < $3 AND a.points > 0
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 NULLS LAST
+
+-- name: report_rewards
+SELECT date_trunc($5, issued_at AT TIME ZONE $4)::date AS period, reward, source, asset, count(*) AS redeemed,
+       sum(price)::bigint AS points, count(*) FILTER (WHERE state = 'used') AS used,
+       count(*) FILTER (WHERE state = 'issued') AS unused, count(*) FILTER (WHERE state = 'expired') AS expired,
+       count(*) FILTER (WHERE state = 'voided') AS voided
+FROM ledger.reward
+WHERE program_id = $1 AND issued_at >= $2 AND issued_at < $3
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+
+-- name: report_checkouts
+-- What paid for orders, or was spent at a till, and what of it refunds gave back in the same period.
+SELECT date_trunc($5, happened_at AT TIME ZONE $4)::date AS period, asset,
+       count(*) FILTER (WHERE to_account = 'redeemed' AND kind <> 'return_correction') AS redeemed,
+       coalesce(sum(amount) FILTER (WHERE to_account = 'redeemed'), 0)::bigint AS points,
+       coalesce(sum(amount) FILTER (WHERE from_account = 'redeemed'), 0)::bigint AS returned
+FROM ledger.transfer
+WHERE program_id = $1 AND happened_at >= $2 AND happened_at < $3 AND hold_id IS NOT NULL
+  AND 'redeemed' IN (from_account, to_account)
+GROUP BY 1, 2 ORDER BY 1, 2
+
+-- name: report_donations
+SELECT date_trunc($5, happened_at AT TIME ZONE $4)::date AS period, charity, asset, giver,
+       count(*) FILTER (WHERE gave) AS donations, count(DISTINCT member_id) AS members,
+       coalesce(sum(amount) FILTER (WHERE gave), 0)::bigint AS points,
+       coalesce(sum(amount) FILTER (WHERE NOT gave), 0)::bigint AS returned
+FROM (
+    SELECT happened_at, asset, member_id, amount, to_account LIKE 'charity:%' AS gave,
+           substr(CASE WHEN to_account LIKE 'charity:%' THEN to_account ELSE from_account END, 9) AS charity,
+           CASE WHEN CASE WHEN to_account LIKE 'charity:%' THEN from_account ELSE to_account END
+                     IN ('pending', 'available', 'held') THEN 'member' ELSE 'merchant' END AS giver
+    FROM ledger.transfer
+    WHERE program_id = $1 AND happened_at >= $2 AND happened_at < $3
+      AND (to_account LIKE 'charity:%' OR from_account LIKE 'charity:%')
+) AS each
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
