@@ -7,6 +7,7 @@ settled beyond its time: it is booked as of its time, but undoes no spend, hold 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from services.ledger.domain.edits import edit_order
 from services.ledger.domain.erasure import erase
 from services.ledger.domain.goal_awards import follow_goals
 from services.ledger.domain.guests import credit, holder_of, is_creditable, keep, owner_of, tell_address
+from services.ledger.domain.keeping import kept_of, order_of_purchase
 from services.ledger.domain.occasions import schedule_occasions
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.persons import change_segment, remember
@@ -55,10 +57,13 @@ from shared.events import (
     TierRaised,
 )
 from shared.handlers import Handlers
+from shared.logs import get_logger
+from shared.money import to_decimal_string
 from shared.orders import order_of, refund_of
 from shared.rows import replace
 
 on: Handlers[Book] = Handlers()
+log = get_logger(__name__)
 
 D = TypeVar("D", bound=EventData)
 MemberHandler = Callable[[Event[D], Book, MemberKey], None]
@@ -114,6 +119,8 @@ def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
     if event.data.coupon_codes or gone:
         _use_codes(event, book, key, gone)
     follow_goals(book, key, event.data.order_id, cause=event.id, at=event.time)
+    if before is not None and before.refunds:
+        _warn_of_excess(book, book.purchases.get(key, event.data.order_id) or before)
 
 
 @on(OrderRefunded)
@@ -131,6 +138,21 @@ def take_back_for_refund(event: Event[OrderRefunded], book: Book, key: MemberKey
     come_back_for(book, purchase, cause=event.id, at=event.time)
     follow_refunds(book, key, purchase, cause=event.id, at=event.time)
     follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
+    _warn_of_excess(book, purchase)
+
+
+def _warn_of_excess(book: Book, purchase: Purchase) -> None:
+    """More was given back than the order cost: it holds nothing, and somebody should look at it."""
+    order = order_of_purchase(purchase, book.versions_of(purchase.program_id))
+    left = kept_of(purchase, order) if order is not None else None
+    if order is not None and left is not None and left.excess:
+        log.warning(
+            "refunds_exceed_order",
+            program_id=purchase.program_id,
+            order_id=purchase.order_id,
+            excess=to_decimal_string(math.ceil(left.excess), order.currency),
+            currency=order.currency,
+        )
 
 
 @on(OrderCancelled)

@@ -169,7 +169,7 @@ def explained(award: Award, purchase: Purchase | None, versions: Versions[Ledger
         program_version=award.program_version,
         by_line=breakdown.get("lines", []),
         bonus=breakdown.get("bonus", 0),
-        earn_times=str(breakdown.get("earn_times", "1")),
+        earn_times=_decimal(Fraction(breakdown.get("earn_times", "1"))),
         rules=[_rule_answer(answer) for answer in _answers(award, purchase, versions)],
         caps=[_cap_answer(*cut) for cut in breakdown.get("cuts", [])],
     )

@@ -242,11 +242,12 @@ def raised(level: str, points: int, *, at: Any = NOON, times: str = "1.5") -> An
 
 async def test_a_level_multiplies_what_later_orders_earn_and_not_earlier_ones(ledger: Running) -> None:
     await ledger.receives(raised("Gold", 0))
-    await ledger.receives(
-        an_order_paid("10.00", at=NOON - timedelta(hours=1)),
-        an_order_paid("10.00", at=NOON + timedelta(hours=1)),
-    )
+    later = an_order_paid("10.00", at=NOON + timedelta(hours=1))
+    await ledger.receives(an_order_paid("10.00", at=NOON - timedelta(hours=1)), later)
     assert await balance(ledger) == (0, 10 + 15, 0)
+    async with ledger.client() as client:
+        decision = (await client.get(f"/v1/members/{MEMBER}/decisions/{later.id}")).json()
+    assert decision["awards"][0]["earn_times"] == "1.5"
 
 
 async def test_an_entry_reward_is_taken_back_with_the_level_that_a_refunded_order_gained(

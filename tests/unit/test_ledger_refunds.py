@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from shared.events import Event, OrderPaid, PaidWith, RefundLine
 from tests.support.events import (
@@ -107,6 +108,18 @@ def test_a_refund_that_does_not_fit_its_order_is_refused_or_counts_nothing(
     assert [error.code for error in refused.values()] == [code]
     before.receives(a_refund(order, **refund), order)
     assert after.award(order).held_points == before.award(order).held_points == 133
+
+
+@pytest.mark.parametrize("overtakes", [False, True])
+def test_a_refund_larger_than_its_order_takes_everything_back_and_warns(overtakes: bool) -> None:
+    desk, order = Desk(a_document(PER_EURO)), an_order_paid("42.00")
+    refund = a_refund(order, amount="50.00")
+    with capture_logs() as logs:
+        desk.receives(*((refund, order) if overtakes else (order, refund)))
+    assert desk.award(order).held_points == 0
+    (told,) = [each for each in logs if each["event"] == "refunds_exceed_order"]
+    assert (told["log_level"], told["order_id"]) == ("warning", order.data.order_id)
+    assert (told["excess"], told["currency"]) == ("8.00", "EUR")
 
 
 def test_no_refund_lifts_an_order_above_its_award_but_a_later_one_may_give_back() -> None:
