@@ -347,21 +347,8 @@ class Book:
     def remember_removed_review(self, key: MemberKey, review_id: str, at: datetime) -> None:
         """Keep an empty award in the place of a review that is removed before it came."""
         version = self.versions_of(key[0]).at(at).number
-        self.put_award(
-            Award(
-                *key,
-                f"removed:{review_id}",
-                POINTS,
-                "award",
-                None,
-                review_id,
-                at,
-                version,
-                0,
-                "cancelled",
-                {},
-            )
-        )
+        award_id = f"removed:{review_id}"
+        self.put_award(Award(*key, award_id, POINTS, "award", None, review_id, at, version, 0, CANCELLED, {}))
 
     def schedule(self, key: MemberKey, due_at: datetime | None) -> None:
         """See to it that the member is looked at when something falls due."""
