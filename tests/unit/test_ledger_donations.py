@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,9 +18,9 @@ GIVES = a_rule("two an item", donate="2.00 EUR", per="item", to="food bank")
 ASSET = "donation:EUR"
 
 
-def an_order(items: int = 3, **more: object) -> object:
+def an_order(items: int = 3, **more: Any) -> Any:
     lines = (OrderLine(line_id="1", total=f"{10 * items}.00", quantity=str(items)),)
-    return an_order_paid(f"{10 * items}.00", lines=lines, **more)  # type: ignore[arg-type]
+    return an_order_paid(f"{10 * items}.00", lines=lines, **more)
 
 
 def given_to(desk: Desk) -> dict[str, int]:
@@ -33,7 +34,7 @@ def given_to(desk: Desk) -> dict[str, int]:
 
 
 def test_each_item_gives_and_nothing_enters_the_members_accounts() -> None:
-    desk = Desk(a_document(PER_EURO, GIVES)).receives(an_order())  # type: ignore[arg-type]
+    desk = Desk(a_document(PER_EURO, GIVES)).receives(an_order())
     assert given_to(desk) == {"charity:food bank": 600, "issued": -600}
     assert (desk.balance(asset=ASSET), desk.lots(asset=ASSET), desk.balance()) == ((0, 0, 0), [], (0, 30, 0))
     assert desk.told == ["earned 30", "donated 600"]
@@ -47,40 +48,40 @@ def test_each_item_gives_and_nothing_enters_the_members_accounts() -> None:
 
 def test_what_comes_back_takes_its_part_along_and_all_of_it_ends_at_0() -> None:
     order = an_order()
-    desk = Desk(a_document(GIVES)).receives(order)  # type: ignore[arg-type]
-    desk.receives(a_refund(order, lines=(RefundLine(line_id="1", quantity="1"),)))  # type: ignore[arg-type]
+    desk = Desk(a_document(GIVES)).receives(order)
+    desk.receives(a_refund(order, lines=(RefundLine(line_id="1", quantity="1"),)))
     assert given_to(desk)["charity:food bank"] == 400
-    desk.receives(a_cancellation(order))  # type: ignore[arg-type]
+    desk.receives(a_cancellation(order))
     assert given_to(desk) == {"charity:food bank": 0, "issued": -600, "reversed": 600}
     assert desk.told == ["donated 600", "reversed 200", "reversed 400"]
 
 
 def test_it_waits_for_nothing_and_no_level_multiplies_it() -> None:
-    waits = {"pending": {"order.paid": "14 days after order.fulfilled"}}
+    waits: Any = {"pending": {"order.paid": "14 days after order.fulfilled"}}
     desk = Desk(a_document(PER_EURO, GIVES, **waits)).receives(a_rise(times="3", since=NOON.replace(hour=1)))
-    desk.receives(an_order(at=NOON))  # type: ignore[arg-type]
+    desk.receives(an_order(at=NOON))
     assert (desk.balance(), given_to(desk)["charity:food bank"]) == ((90, 0, 0), 600)
 
 
 def test_caps_and_budgets_hold_for_it() -> None:
     capped = GIVES | {"at_most": "5.00 EUR per month"}
-    desk = Desk(a_document(capped)).receives(an_order(), an_order())  # type: ignore[arg-type]
+    desk = Desk(a_document(capped)).receives(an_order(), an_order())
     assert given_to(desk)["charity:food bank"] == 500
     shared = GIVES | {"budget": "7.00 EUR per month"}
-    desk = Desk(a_document(shared)).receives(an_order(), an_order())  # type: ignore[arg-type]
+    desk = Desk(a_document(shared)).receives(an_order(), an_order())
     assert given_to(desk)["charity:food bank"] == 700
 
 
 def test_an_edit_of_the_order_moves_it_to_its_new_items() -> None:
     order = an_order(order_id="o-1")
-    desk = Desk(a_document(GIVES)).receives(order, an_order(5, order_id="o-1"))  # type: ignore[arg-type]
+    desk = Desk(a_document(GIVES)).receives(order, an_order(5, order_id="o-1"))
     assert given_to(desk)["charity:food bank"] == 1000
-    assert given_to(desk.receives(an_order(1, order_id="o-1")))["charity:food bank"] == 200  # type: ignore[arg-type]
+    assert given_to(desk.receives(an_order(1, order_id="o-1")))["charity:food bank"] == 200
 
 
 def test_once_for_an_order_or_an_activity() -> None:
     once = a_rule("one an order", donate="1.00 EUR", to="food bank")
-    assert given_to(Desk(a_document(once)).receives(an_order()))["charity:food bank"] == 100  # type: ignore[arg-type]
+    assert given_to(Desk(a_document(once)).receives(an_order()))["charity:food bank"] == 100
 
 
 @pytest.mark.parametrize(
@@ -112,12 +113,12 @@ def test_whatever_comes_back_sums_stay_0_and_the_charity_has_what_is_kept(
     sizes: list[int], back: list[tuple[int, int]]
 ) -> None:
     orders = [an_order(size) for size in sizes]
-    desk = Desk(a_document(PER_EURO, GIVES)).receives(*orders)  # type: ignore[arg-type]
+    desk = Desk(a_document(PER_EURO, GIVES)).receives(*orders)
     left = list(sizes)
     for place, items in back:
         if place < len(sizes):
             lines = (RefundLine(line_id="1", quantity=str(items)),)
-            desk.receives(a_refund(orders[place], lines=lines))  # type: ignore[arg-type]
+            desk.receives(a_refund(orders[place], lines=lines))
             left[place] = max(0, left[place] - items)
     has = given_to(desk)
     assert has["charity:food bank"] == 200 * sum(left)
