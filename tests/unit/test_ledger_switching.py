@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -57,7 +58,7 @@ def test_what_is_opened_after_the_switch_lives_by_the_new_policy() -> None:
 
 
 def test_what_was_pending_at_the_switch_lives_by_the_longer_policy() -> None:
-    waits = {"pending": {"order.paid": "90 days after order.paid"}}
+    waits: Any = {"pending": {"order.paid": "90 days after order.paid"}}
     documents = [
         a_document(PER_EURO, points={"expire": expire}, **waits) for expire in (FOR_EVER, "12 months")
     ]

@@ -29,6 +29,7 @@ from services.ledger.domain.book import (
 )
 from services.ledger.domain.caps import Cut
 from services.ledger.domain.conditions import Facts
+from services.ledger.domain.donations import donate, is_donation
 from services.ledger.domain.earning import ONCE, Earned, Frozen
 from services.ledger.domain.lots import open_lot
 from services.ledger.domain.persons import kept_with_award
@@ -141,6 +142,9 @@ def credit(
     rules: tuple[RulePoints, ...] = (),
 ) -> None:
     """Put points of an award where it stands: into pending, or into available with a lot."""
+    if is_donation(award.asset):
+        donate(book, award, points, kind=kind, from_account=from_account, cause=cause, at=at)
+        return
     key = (award.program_id, award.member_id)
     account = AVAILABLE if award.state == AVAILABLE else PENDING
     transfer = book.post(
