@@ -301,6 +301,55 @@ class GiftConflict(ServiceError):
     code = "transfer_conflict"
 
 
+class PoolsOff(ServiceError):
+    """The program has no pools."""
+
+    kind = Kind.CONFLICT
+    code = "pools_off"
+
+
+class NotInPool(ServiceError):
+    """The member is in no pool."""
+
+    kind = Kind.NOT_FOUND
+    code = "not_in_pool"
+
+
+class NotInvited(ServiceError):
+    """Nobody invited this member to a pool with this id."""
+
+    kind = Kind.NOT_FOUND
+    code = "not_invited"
+
+
+class InAnotherPool(ServiceError):
+    """The member is in another pool; they leave that one first."""
+
+    kind = Kind.CONFLICT
+    code = "in_another_pool"
+
+
+class PoolTaken(ServiceError):
+    """There is a pool with this id."""
+
+    kind = Kind.CONFLICT
+    code = "pool_taken"
+
+
+class PoolFull(ServiceError):
+    """The pool has as many members as the program allows."""
+
+    kind = Kind.CONFLICT
+    code = "pool_full"
+
+
+class NotPoolOwner(ServiceError):
+    """Only the member who has been in the pool longest may do that."""
+
+    kind = Kind.CONFLICT
+    code = "not_pool_owner"
+
+
 class ReportRunning(ServiceError):
     """Another report of this program is under way."""
 

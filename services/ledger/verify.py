@@ -107,6 +107,10 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     "adjustments_off": lambda row: (
         f"adjustments say that they moved {row['said']} {row['asset']}, but their transfers moved {row['moved']}"
     ),
+    "households_off": lambda row: (
+        f"lot {row['lot_no']} of {row['asset']} is said to come from {row['from_member_id']} in pool {row['pool_id']}, "
+        "with whom the member shares no pool, or is not there"
+    ),
     "partner_credits_off": lambda row: (
         f"credit {row['transaction_id']} of partner {row['partner']} holds {row['held']}, its award "
         f"{row['award_holds']}; {row['reversed']} of it were taken back, its reversals make {row['reversals']}"

@@ -25,9 +25,10 @@ from services.ledger.actions.together import Command
 from services.ledger.domain.adjusting import PROPOSED, Adjustment
 from services.ledger.domain.gifts import Gift
 from services.ledger.main import SERVICE
-from shared.database import NOT_NOW, AnyConnection
+from shared.database import NOT_NOW, AnyConnection, PooledConnection
 from shared.errors import ServiceError
 from shared.events import Event
+from shared.rows import Rows
 from shared.worker.records import Outcome
 from tests.support.events import PROGRAM, a_record
 from tests.support.keys import KeyPair
@@ -155,7 +156,7 @@ class OnPostgres(LedgerModel):
             await self._settle()
         return refused
 
-    async def _asked(self, connection: AnyConnection, what: str, *, member: str, **words: Any) -> None:
+    async def _asked(self, connection: PooledConnection, what: str, *, member: str, **words: Any) -> None:
         key, now, actions = (PROGRAM, member), self.desk.now, self.ledger.doors.state["actions"]
         match what:
             case "holds" | "pays":
@@ -182,7 +183,7 @@ class OnPostgres(LedgerModel):
                 )
                 await adjustments.adjust_by_hand(actions, connection, by_hand, now)
 
-    async def _together(self, connection: AnyConnection, command: Command) -> None:
+    async def _together(self, connection: PooledConnection, command: Command) -> None:
         decide = self.ledger.doors.decide
         assert decide is not None
         (outcome,) = await decide(connection, [command], self.desk.now)
@@ -205,7 +206,7 @@ class OnPostgres(LedgerModel):
         book = self.desk.book
         rows: Any = list(book.transfers)
         if table != "transfer":
-            tables = {
+            tables: dict[str, Rows[Any, Any, Any]] = {
                 "balance": book.balances, "lot": book.lots, "hold": book.holds, "award": book.awards,
                 "usage": book.usage, "reward": book.shelf.rewards,
             }  # fmt: skip

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from httpx import AsyncClient, Response
 
@@ -23,6 +24,7 @@ from tests.support.events import MEMBER, NOON, a_cancellation, a_refund, a_sign_
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_rule
 from tests.support.programs import tea_and_cups
+from tests.support.rewards import a_reward
 from tests.support.services import Running, running
 
 Database = Callable[[], Awaitable[str]]
@@ -30,7 +32,13 @@ CLIENTS = 50
 SCOPES = "ledger:read ledger:write"
 PATIENCE = {"database_acquire_timeout_seconds": 30.0, "lock_timeout_seconds": 30.0}
 """Deadlines, not expectations: the machine of the tests may be busy."""
-EARN = [a_rule("welcome", on="customer.signed_up", points="2000"), PER_EURO]
+BUDGET, STOCK, USES = 700, 5, 7
+EARN = [
+    a_rule("welcome", on="customer.signed_up", points="2000"),
+    PER_EURO,
+    a_rule("for everybody", points="10", budget=f"{BUDGET} points", if_={"channel": "party"}),
+]
+SPEND = {"rewards": [a_reward("mug", "30", stock=STOCK, gives={"product": "mug-1"})]}
 
 
 @dataclass
@@ -75,17 +83,32 @@ class Town:
             ledger.now += time
 
 
+async def deadlocks(url: str) -> int:
+    """How often Postgres had to end a circle of waiting; asked once all connections have told what they count."""
+    connection = await asyncpg.connect(url)
+    try:
+        return int(
+            await connection.fetchval(
+                "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+            )
+        )
+    finally:
+        await connection.close()
+
+
 @pytest.fixture
 async def town(fresh_database: Database, keys: KeyPair) -> AsyncIterator[Town]:
     url = await fresh_database()
     async with AsyncExitStack() as stack:
         ledgers = [await stack.enter_async_context(running(SERVICE, url, keys, **PATIENCE)) for _ in range(2)]
-        words = {"points": {"expire": "1 month"}, "spend": {}}
+        words = {"points": {"expire": "1 month"}, "spend": SPEND, "transfers": {"older_than": "0 days"}}
         await ledgers[0].applies(tea_and_cups(earn=EARN, **words))
         await ledgers[0].receives(a_sign_up())
         doors = [await stack.enter_async_context(on_a_port(ledger, scopes=SCOPES)) for ledger in ledgers]
+        ledgers[1].partition = 1
         yield Town((ledgers[0], ledgers[1]), (doors[0], doors[1]))
         assert await ledgers[0].differences() == []
+    assert await deadlocks(url) == 0
 
 
 async def test_fifty_who_hold_and_spend_the_same_balance_get_what_is_there_and_no_point_more(
@@ -194,3 +217,62 @@ async def test_holds_against_refunds_against_expiry_leave_the_books_balanced(tow
         pending, available, held = await town.balance(member)
         assert (pending, held) == (0, 0)
         assert available <= 0
+
+
+async def test_whoever_does_whatever_to_whomever_at_once_there_is_an_answer_and_no_circle(town: Town) -> None:
+    """Gifts in all directions, holds, spends, rewards of a small stock, one code, two workers with orders, the jobs."""
+    people = [f"m-{n}" for n in range(6)]
+    await town.ledger.receives(*(a_sign_up(person) for person in people))
+    made = await town.doors[0].post("/v1/coupons", json={"gives": {"kind": "free_shipping"}, "uses": USES})
+    code = made.json()["coupons"][0]["code"]
+
+    def asked(n: int) -> Coroutine[Any, Any, Response]:
+        member, to = people[n % 6], people[(n + 1 + n // 6 % 5) % 6]
+        match n % 5:
+            case 0:
+                return town.post(n, "transfers", member=member, transfer_id=f"g-{n}", to=to, points=90)
+            case 1:
+                return town.post(n, "holds", member=member, hold_id=f"h-{n}", points=70)
+            case 2:
+                return town.post(n, "spends", member=member, spend_id=f"s-{n}", points=50, order_id=f"0-{n}")
+            case 3:
+                return town.post(n, "redemptions", member=member, reward_id=f"r-{n}", reward="mug")
+        path = f"/v1/coupons/{code}/use"
+        return town.doors[n % 2].post(path, json={"order_id": f"0-{n}", "member_id": member})
+
+    async def works(number: int) -> None:
+        """Orders of all members, by one worker from the first, by the other from the last."""
+        for batch in range(8):
+            orders = [
+                an_order_paid(
+                    "9.00",
+                    order_id=f"{number}-{batch}-{person}",
+                    member=person,
+                    channel="party",
+                    coupon_codes=(code,),
+                )
+                for person in people[:: 1 - 2 * number]
+            ]
+            await town.ledgers[number].receives(*orders, a_refund(orders[0], amount="9.00"))
+
+    async def looks() -> None:
+        for _ in range(5):
+            await town.ledger.runs("settle_due")
+            await town.ledger.runs("fold_and_check")
+
+    found, *_ = await asyncio.gather(
+        town.all_at_once(*(asked(n) for n in range(3 * CLIENTS))), works(0), works(1), looks()
+    )
+    assert {each for each in found if each[0] == "5"} == set()
+    assert set(found) <= {
+        "200",
+        "201",
+        "409 insufficient_points",
+        "409 reward_sold_out",
+        "409 coupon_refused",
+    }
+    pool = town.ledger.ports.pool
+    assert await pool.fetchval("SELECT count(*) FROM ledger.reward WHERE state = 'issued'") == STOCK
+    assert await pool.fetchval("SELECT count(*) FROM ledger.coupon_use WHERE state = 'used'") <= USES
+    given = await pool.fetch("SELECT used FROM ledger.budget_slot WHERE budget = 'rule:for everybody'")
+    assert BUDGET * 0.9 <= sum(float(row["used"]) for row in given) <= BUDGET

@@ -94,7 +94,7 @@ async def capture(
         cause=f"hold:{hold_id}",
         now=now_of(request),
     )
-    return _hold_out(made, book)
+    return hold_out(made, book)
 
 
 @router.post(
@@ -112,7 +112,7 @@ async def release(
         cause=f"hold:{hold_id}",
         now=now_of(request),
     )
-    return _hold_out(made, book)
+    return hold_out(made, book)
 
 
 @router.post(
@@ -128,17 +128,18 @@ async def spend(member_id: MemberId, body: SpendIn, caller: Writer, together: To
 
 def hold_command(caller: Caller, member_id: str, body: HoldIn) -> Command:
     """What is asked of the ledger, and how it answers."""
-    wanted = _wanted(body, body.hold_id or str(uuid.uuid4()), member_id)
-    return checkout.hold(key_of(caller, member_id), wanted, minutes=body.minutes, answer=_hold_out)
+    wanted = wanted_of(body, body.hold_id or str(uuid.uuid4()), member_id)
+    return checkout.hold(key_of(caller, member_id), wanted, minutes=body.minutes, answer=hold_out)
 
 
 def spend_command(caller: Caller, member_id: str, body: SpendIn) -> Command:
     """What is asked of the ledger, and how it answers."""
-    wanted = _wanted(body, body.spend_id, member_id)
-    return checkout.spend(key_of(caller, member_id), wanted, answer=_spend_out)
+    wanted = wanted_of(body, body.spend_id, member_id)
+    return checkout.spend(key_of(caller, member_id), wanted, answer=spend_out)
 
 
-def _wanted(body: HoldIn | SpendIn, name: str, member_id: str) -> Wanted:
+def wanted_of(body: HoldIn | SpendIn, name: str, member_id: str) -> Wanted:
+    """What is wanted, as the action takes it."""
     cart = body.cart.as_order(member_id, body.order_id or name) if body.cart is not None else None
     return Wanted(id=name, points=body.points, asset=body.asset, order_id=body.order_id, cart=cart)
 
@@ -160,14 +161,16 @@ def _quote_out(found: Quote, asset: str) -> QuoteOut:
     )
 
 
-def _hold_out(hold: Hold, book: Book) -> HoldOut:
+def hold_out(hold: Hold, book: Book) -> HoldOut:
+    """A hold, with the balance after it."""
     return HoldOut.model_validate(
         {name: getattr(hold, name) for name in HoldOut.model_fields if name != "balance"}
         | {"balance": _balance(hold, book)}
     )
 
 
-def _spend_out(made: Hold, book: Book) -> SpendOut:
+def spend_out(made: Hold, book: Book) -> SpendOut:
+    """A spend, with the balance after it."""
     return SpendOut(
         spend_id=made.hold_id,
         asset=made.asset,

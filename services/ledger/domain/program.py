@@ -20,6 +20,7 @@ from services.ledger.domain.catalogue import Offer
 from services.ledger.domain.conditions import Condition
 from services.ledger.domain.gift_terms import GiftTerms
 from services.ledger.domain.goals import Goal
+from services.ledger.domain.pool_terms import PoolTerms
 from services.ledger.domain.prepared import Prepared
 from services.ledger.domain.rules import Cap, Rule
 from services.ledger.domain.spending import Checkout, Spending
@@ -116,6 +117,8 @@ class LedgerProgram:
     """Who gets what the merchant donates, by asset."""
     partners: Mapping[str, Agreement] = field(default_factory=dict)
     """Other companies that credit points to members, by name."""
+    pools: PoolTerms | None = None
+    """How households share what they earn; None for not at all."""
     gifts: GiftTerms | None = None
     """What members may give to each other; None for nothing."""
 

@@ -20,6 +20,7 @@ from services.ledger.program.goals import goals_of
 from services.ledger.program.lint import warnings_of
 from services.ledger.program.partners import partners_of
 from services.ledger.program.points import policy_of
+from services.ledger.program.pools import pools_of
 from services.ledger.program.reading import Reader
 from services.ledger.program.rewards import catalogue_of
 from services.ledger.program.spending import spending_of
@@ -58,6 +59,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         charities=charities_of(reader),
         four_eyes=four_eyes_of(reader),
         partners=partners_of(reader),
+        pools=pools_of(reader),
         gifts=gifts_of(reader),
     )
     if reader.faults:

@@ -48,7 +48,11 @@ UNION ALL SELECT 'coupon', to_jsonb(t) FROM ledger.coupon AS t WHERE program_id 
 UNION ALL SELECT 'coupon_use', to_jsonb(t) FROM ledger.coupon_use AS t WHERE program_id = $1 AND member_id = $2
 UNION ALL SELECT 'adjustment', to_jsonb(t) FROM ledger.adjustment AS t WHERE program_id = $1 AND member_id = $2
 UNION ALL SELECT 'gift', to_jsonb(t) FROM ledger.gift AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'pool_member', to_jsonb(t) FROM ledger.pool_member AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'pool_lot', to_jsonb(t) FROM ledger.pool_lot AS t WHERE program_id = $1 AND member_id = $2
 UNION ALL SELECT 'partner_credit', to_jsonb(t) FROM ledger.partner_credit AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'pool_member', to_jsonb(t) FROM ledger.pool_member AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'pool_lot', to_jsonb(t) FROM ledger.pool_lot AS t WHERE program_id = $1 AND member_id = $2
 UNION ALL SELECT 'guest_address', to_jsonb(t) FROM ledger.guest_address AS t WHERE program_id = $1 AND member_id = $2
 UNION ALL SELECT 'guest_order', to_jsonb(t) FROM ledger.guest_order AS t WHERE program_id = $1 AND member_id = $2
 UNION ALL SELECT 'imported_row', to_jsonb(t) FROM ledger.imported_row AS t WHERE program_id = $1 AND member_id = $2

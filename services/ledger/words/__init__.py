@@ -18,6 +18,7 @@ from services.ledger.words.gifts import Transfers
 from services.ledger.words.guests import Guests
 from services.ledger.words.partners import Partner
 from services.ledger.words.points import Points
+from services.ledger.words.pools import Pools
 from services.ledger.words.spending import Spend
 from shared.program_file import Section
 
@@ -41,6 +42,7 @@ class LedgerSection(Section):
     caps: Annotated[list[ProgramCap], Field(default_factory=list, max_length=100)]
     spend: Spend = Spend()
     adjustments: Adjustments = Adjustments()
+    pools: Pools | None = Field(default=None, description="Absent: households cannot share what they earn.")
     partners: Annotated[list[Partner], Field(default_factory=list, max_length=100)]
     transfers: Transfers | None = Field(
         default=None, description="Absent: members cannot give points to each other."

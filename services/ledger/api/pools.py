@@ -1,0 +1,124 @@
+"""Pools: members of a household who share what they earn. Each endpoint is one member's, whose token may."""
+
+from __future__ import annotations
+
+import uuid
+
+from fastapi import Request
+
+from services.ledger.actions import pools
+from services.ledger.api.checkout import hold_out, spend_out, wanted_of
+from services.ledger.api.door import MemberId, Reader, Writer, actions_of, key_of, now_of
+from services.ledger.domain.pools import Pool
+from services.ledger.errors import (
+    HoldConflict,
+    InAnotherPool,
+    InsufficientPoints,
+    MemberErased,
+    NotInPool,
+    NotInvited,
+    NotPoolOwner,
+    NotUsable,
+    NotWholeBlocks,
+    PoolFull,
+    PoolsOff,
+    PoolTaken,
+    SpendConflict,
+    UnknownMember,
+    UnknownReceiver,
+)
+from services.ledger.schemas.checkout import HoldIn, HoldOut, SpendIn, SpendOut
+from services.ledger.schemas.pools import InvitationIn, JoinIn, MyPoolOut, OfferedOut, PoolNewIn, PoolOut
+from shared.http.idempotency import Write, door_router
+from shared.http.openapi import refuses
+from shared.http.transaction import Reading
+
+router = door_router(prefix="/members/{member_id}/pool", tags=["pools"])
+
+MEMBER = (UnknownMember, MemberErased)
+SPENDING = (*MEMBER, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints, NotUsable, NotWholeBlocks)
+
+
+@router.get("", responses=refuses(UnknownMember))
+async def my_pool(request: Request, member_id: MemberId, caller: Reader, connection: Reading) -> MyPoolOut:
+    """The member's pool, what of the others' they can spend, and the pools that they are invited to."""
+    seen = await pools.look(actions_of(request), connection, key_of(caller, member_id), now_of(request))
+    return MyPoolOut(
+        pool_id=seen.pool_id,
+        members=list(seen.members),
+        offered=[OfferedOut(asset=asset, points=points) for asset, points in seen.offered.items()],
+        invitations=seen.invitations,
+    )
+
+
+@router.post("", status_code=201, responses=refuses(*MEMBER, PoolsOff, InAnotherPool, PoolTaken))
+async def make(
+    request: Request, member_id: MemberId, body: PoolNewIn, caller: Writer, write: Write
+) -> PoolOut:
+    """Make a pool with this member in it. The same id again is the same pool."""
+    made = await pools.make(
+        actions_of(request), write, key_of(caller, member_id), body.pool_id, now_of(request)
+    )
+    return _pool_out(made)
+
+
+@router.post("/invitations", responses=refuses(*MEMBER, PoolsOff, NotInPool, NotPoolOwner, UnknownReceiver))
+async def invite(
+    request: Request, member_id: MemberId, body: InvitationIn, caller: Writer, write: Write
+) -> PoolOut:
+    """Invite another member to the pool; they share nothing until they join. Only who has been in it longest may."""
+    pool = await pools.invite(
+        actions_of(request), write, key_of(caller, member_id), body.invited_id, now_of(request)
+    )
+    return _pool_out(pool)
+
+
+@router.post("/join", responses=refuses(*MEMBER, PoolsOff, NotInvited, InAnotherPool, PoolFull))
+async def join(request: Request, member_id: MemberId, body: JoinIn, caller: Writer, write: Write) -> PoolOut:
+    """Join a pool to which the member was invited: from now on the others may spend what the member shares."""
+    pool = await pools.join(
+        actions_of(request), write, key_of(caller, member_id), body.pool_id, now_of(request)
+    )
+    return _pool_out(pool)
+
+
+@router.post("/leave", responses=refuses(*MEMBER, NotInPool))
+async def leave(request: Request, member_id: MemberId, caller: Writer, write: Write) -> PoolOut:
+    """Leave the pool, with what the member earned and is left of it. The last one dissolves it."""
+    pool = await pools.part(actions_of(request), write, key_of(caller, member_id), now_of(request))
+    return _pool_out(pool, without=member_id)
+
+
+@router.post("/dissolve", responses=refuses(*MEMBER, NotInPool, NotPoolOwner))
+async def dissolve(request: Request, member_id: MemberId, caller: Writer, write: Write) -> PoolOut:
+    """Dissolve the pool: everybody takes what they earned and is left of it. Only who has been in it longest may."""
+    key = key_of(caller, member_id)
+    pool = await pools.part(actions_of(request), write, key, now_of(request), dissolving=True)
+    return PoolOut(pool_id=pool.pool_id, members=[])
+
+
+@router.post("/spends", status_code=201, responses=refuses(*SPENDING, SpendConflict))
+async def spend(
+    request: Request, member_id: MemberId, body: SpendIn, caller: Writer, write: Write
+) -> SpendOut:
+    """Spend points at once; what the member lacks comes from the others. The same id again is the same spend."""
+    wanted = wanted_of(body, body.spend_id, member_id)
+    made, book = await pools.spend(
+        actions_of(request), write, key_of(caller, member_id), wanted, now_of(request)
+    )
+    return spend_out(made, book)
+
+
+@router.post("/holds", status_code=201, responses=refuses(*SPENDING, HoldConflict))
+async def hold(request: Request, member_id: MemberId, body: HoldIn, caller: Writer, write: Write) -> HoldOut:
+    """Set points aside for a checkout; what the member lacks comes from the others. Capture and release as any hold."""
+    wanted = wanted_of(body, body.hold_id or str(uuid.uuid4()), member_id)
+    key = key_of(caller, member_id)
+    made, book = await pools.hold(
+        actions_of(request), write, key, wanted, now_of(request), minutes=body.minutes
+    )
+    return hold_out(made, book)
+
+
+def _pool_out(pool: Pool, without: str | None = None) -> PoolOut:
+    return PoolOut(pool_id=pool.pool_id, members=[name for name in pool.members if name != without])
