@@ -6,6 +6,7 @@ import services.ledger
 from services.ledger import api, jobs, program, verify
 from services.ledger.actions import Actions
 from services.ledger.actions.together import Together
+from services.ledger.actions.trials import Trials
 from services.ledger.domain.guests import Secret
 from services.ledger.handlers import on
 from services.ledger.moving import export, import_rows
@@ -52,6 +53,7 @@ def build(ports: Ports) -> Doors:
             "reports": Reports(ports.sql, programs),
             "showcase": Showcase(actions),
             "programs": programs,
+            "try_program": Trials(actions),
         },
     )
 

@@ -133,7 +133,7 @@ def _budget_row(row: Any, newest: LedgerProgram) -> Mapping[str, Any]:
     asset = name if kind == "asset" else newest.asset_of(name)
     if kind == "partner":
         asset = newest.partners[name].asset if name in newest.partners else None
-    used, left = (_decimal(Fraction(sum(exact(part) for part in row[column]))) for column in ("used", "rest"))
+    used, left = (decimal(Fraction(sum(exact(part) for part in row[column]))) for column in ("used", "rest"))
     named = {
         "rule": name if kind == "rule" else None,
         "partner": name if kind == "partner" else None,
@@ -169,7 +169,7 @@ def explained(award: Award, purchase: Purchase | None, versions: Versions[Ledger
         program_version=award.program_version,
         by_line=breakdown.get("lines", []),
         bonus=breakdown.get("bonus", 0),
-        earn_times=_decimal(Fraction(breakdown.get("earn_times", "1"))),
+        earn_times=decimal(Fraction(breakdown.get("earn_times", "1"))),
         rules=[_rule_answer(answer) for answer in _answers(award, purchase, versions)],
         caps=[_cap_answer(*cut) for cut in breakdown.get("cuts", [])],
     )
@@ -215,7 +215,7 @@ def _rule_answer(answer: Answer) -> RuleAnswer:
     return RuleAnswer(
         rule=answer.rule,
         matched=answer.why_not is None,
-        points=_decimal(answer.exact),
+        points=decimal(answer.exact),
         why_not=answer.why_not,
     )
 
@@ -224,13 +224,13 @@ def _cap_answer(rule: str, cap: str, used: str | None, wanted: str, room: str) -
     return CapAnswer(
         rule=rule or None,
         cap=cap,
-        used=None if used is None else _decimal(Fraction(used)),
-        wanted=_decimal(Fraction(wanted)),
-        room=_decimal(Fraction(room)),
+        used=None if used is None else decimal(Fraction(used)),
+        wanted=decimal(Fraction(wanted)),
+        room=decimal(Fraction(room)),
     )
 
 
-def _decimal(points: Fraction) -> str:
+def decimal(points: Fraction) -> str:
     """Exact where it can be written down, else as a fraction."""
     if points.denominator == 1:
         return str(points.numerator)

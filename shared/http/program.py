@@ -8,6 +8,7 @@ layout are not kept; the file in the merchant's own repository stays the origina
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -30,7 +31,7 @@ from shared.http.idempotency import DryRun, Write, door_router
 from shared.http.openapi import PROBLEM, refuses
 from shared.http.paging import DEFAULT_LIMIT, Cursors, CursorText, Limit, Page
 from shared.http.problems import MEDIA_TYPE, BodyUnreadable, UnsupportedMediaType
-from shared.http.transaction import Reading
+from shared.http.transaction import Connection, Reading
 from shared.program_changes import changes_between
 from shared.program_documents import (
     Lint,
@@ -42,11 +43,14 @@ from shared.program_documents import (
     warnings_in,
 )
 from shared.program_file import ProgramFile, invalid, with_lines
-from shared.programs import BEGINNING_OF_TIME, ProgramChanged, Programs, UnknownProgram, Version
+from shared.programs import BEGINNING_OF_TIME, ProgramChanged, Programs, UnknownProgram, Version, Versions
 from shared.tokens import Caller
 
 YAML_TYPES = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 VERSIONS = Cursors("program_versions", tuple[int])
+
+TryProgram = Callable[[Connection, Versions[Any], Version[Any], datetime], Awaitable[BaseModel]]
+"""What a service may keep at `app.state.try_program`: it tries a version beside those that are known."""
 
 Reader = Annotated[Caller, requires("program:read")]
 Writer = Annotated[Caller, requires("program:write")]
@@ -126,6 +130,11 @@ class AppliedOut(BaseModel):
     changes: list[ChangeOut] = Field(description="Empty = this document was in force already.")
     warnings: list[WarningOut] = Field(
         default_factory=list, description="What works and should be thought about again."
+    )
+    trial: dict[str, Any] | None = Field(
+        default=None,
+        description="Only in a dry run that changes something, of a service that tries programs: what past events "
+        "would have come to, before and after.",
     )
 
 
@@ -208,6 +217,9 @@ def program_router(name: str, lint: Lint = no_warnings) -> APIRouter:
         if not dry_run:
             response.headers["ETag"] = etag_of(version.number)
         changes = changes_between(before.document if before else {}, file.document)
+        trial = None
+        if dry_run and known is not None and version.number != known.newest.number:
+            trial = await _try(request, write, known, version)
         return AppliedOut(
             **_head(version),
             dry_run=dry_run,
@@ -216,11 +228,22 @@ def program_router(name: str, lint: Lint = no_warnings) -> APIRouter:
                 for each in changes
             ],
             warnings=[WarningOut(**each) for each in warnings_in(file, lint)],
+            trial=trial,
         )
 
     for route in router.routes:
         route.operation_id = f"{name}_{route.name}"  # type: ignore[attr-defined]
     return router
+
+
+async def _try(
+    request: Request, connection: Connection, known: Versions[Any], wanted: Version[Any]
+) -> dict[str, Any] | None:
+    """What the service says of a version that is not in force; it finds both here, and asks `Programs` for none."""
+    trial: TryProgram | None = getattr(request.app.state, "try_program", None)
+    if trial is None:
+        return None
+    return (await trial(connection, known, wanted, request.app.state.clock())).model_dump(mode="json")
 
 
 def _programs(request: Request) -> Programs[Any]:

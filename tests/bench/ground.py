@@ -25,7 +25,7 @@ from shared.worker.records import Record
 from tests.bench.programs import TWENTY_RULES
 
 PROGRAM = "bench"
-PARTITIONS = 6
+PARTITIONS = 12  # each lane of two or four processes gets as many
 MEMBERS_PER_EVENT = 0.2
 TEMPLATE = "bench_template"
 

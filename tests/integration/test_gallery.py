@@ -1,4 +1,4 @@
-"""The gallery: each program of `examples/programs/` lives its story, by events and over HTTP, on real Postgres.
+"""The gallery: each program of `examples/programs/` lives its story, by events on Kafka and over HTTP, on real servers.
 
 What a newcomer would get wrong: the numbers are worked by hand from what the program says, not taken from the code.
 Money is in cents, as balances are.
@@ -39,7 +39,9 @@ from tests.support.events import (
 from tests.support.gallery import CDNOW, PROGRAMS, gallery, paragraphs_of_the_gallery
 from tests.support.keys import KeyPair
 from tests.support.ledger import at
+from tests.support.servers import Servers
 from tests.support.services import Running, running
+from tests.support.town import Town, a_town
 
 Database = Callable[[], Awaitable[str]]
 CREDIT = "credit:USD"
@@ -62,13 +64,20 @@ def story(name: str) -> Any:
 class Shop:
     """A shop with one program: what happens there goes to the ledger, whose answers it reads over HTTP."""
 
-    ledger: Running
+    town: Town
     client: AsyncClient
 
+    @property
+    def ledger(self) -> Running:
+        """The ledger, to look into."""
+        return self.town.ledger
+
     async def sees(self, *events: Event[Any]) -> None:
-        """These things happen, one after the other, as the worker gets them from Kafka."""
+        """These things happen, one after the other: the shop publishes them, and the worker takes them from Kafka."""
         for event in events:
-            await self.ledger.receives(event)
+            self.ledger.now = max(self.ledger.now, event.time)
+            await self.town.publishes(event)
+            await self.town.has_handled()
 
     async def waits_until(self, moment: datetime) -> None:
         """The clock goes on, and what is due is done."""
@@ -106,14 +115,15 @@ class Shop:
 
 @pytest.fixture
 async def shop(
-    request: pytest.FixtureRequest, fresh_database: Database, keys: KeyPair
+    request: pytest.FixtureRequest, fresh_database: Database, servers: Servers, keys: KeyPair
 ) -> AsyncIterator[Shop]:
     """A shop that runs the program of this name; in the end its books are in order, and nothing was refused."""
     text = (PROGRAMS / f"{request.param}.yaml").read_text(encoding="utf-8")
     async with running(LEDGER, await fresh_database(), keys) as ledger:
         await ledger.applies(read_program(text).document)
-        async with ledger.client() as client:
-            yield Shop(ledger, client)
+        town = await a_town(ledger, servers.kafka_bootstrap)
+        async with town.working(), ledger.client() as client:
+            yield Shop(town, client)
         assert await ledger.differences() == []
         assert await ledger.dead_letters() == []
 

@@ -184,3 +184,9 @@ async def test_members_themselves_cannot(ledger: Running) -> None:
     async with ledger.client(member=MEMBERS[0]) as member:
         answer = await member.post("/v1/bulk/spends", json={"items": [a_spend(MEMBERS[0], 1)]})
     assert answer.status_code == 403
+
+
+async def test_a_program_that_nobody_applied_is_told_of_once(ledger: Running) -> None:
+    async with ledger.client(program="other") as stranger:
+        answer = await stranger.post("/v1/bulk/spends", json={"items": [a_spend(MEMBERS[0], 1)]})
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown_program")

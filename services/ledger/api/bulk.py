@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from services.ledger.actions.together import Command
 from services.ledger.api import adjustments, checkout, gifts, rewards
+from services.ledger.api.door import actions_of
 from services.ledger.schemas.adjustments import AdjustmentOut
 from services.ledger.schemas.bulk import (
     BulkAdjustment,
@@ -32,19 +33,22 @@ from services.ledger.schemas.bulk import (
 from services.ledger.schemas.checkout import HoldOut, SpendOut
 from services.ledger.schemas.gifts import TransferOut
 from services.ledger.schemas.rewards import IssuedOut
-from shared.http.auth import requires
+from shared.http.auth import caller_of, requires
 from shared.http.bulk import Do, Item, answer_of, each_by_itself, together_in_order
 from shared.http.idempotency import DryRun, door_router
-from shared.http.transaction import Connection
+from shared.http.openapi import refuses
+from shared.http.transaction import Connection, connection_of
+from shared.programs import UnknownProgram
 from shared.tokens import Caller
 
 router: APIRouter = door_router(prefix="/bulk", tags=["bulk"])
 
 Writer = Annotated[Caller, requires("ledger:write", staff=True)]
 CREATED, OK = HTTPStatus.CREATED, HTTPStatus.OK
+REFUSALS = refuses(UnknownProgram)
 
 
-@router.post("/adjustments", response_model=BulkOut[AdjustmentOut])
+@router.post("/adjustments", response_model=BulkOut[AdjustmentOut], responses=REFUSALS)
 async def adjust_many(
     request: Request, body: BulkIn[BulkAdjustment], caller: Writer, dry_run: DryRun = False
 ) -> Response:
@@ -56,7 +60,7 @@ async def adjust_many(
     return await _each(request, body.items, do, CREATED, dry_run=dry_run)
 
 
-@router.post("/spends", response_model=BulkOut[SpendOut])
+@router.post("/spends", response_model=BulkOut[SpendOut], responses=REFUSALS)
 async def spend_many(
     request: Request, body: BulkIn[BulkSpend], caller: Writer, dry_run: DryRun = False
 ) -> Response:
@@ -65,7 +69,7 @@ async def spend_many(
     return await _in_sets(request, commands, dry_run=dry_run)
 
 
-@router.post("/holds", response_model=BulkOut[HoldOut])
+@router.post("/holds", response_model=BulkOut[HoldOut], responses=REFUSALS)
 async def hold_many(
     request: Request, body: BulkIn[BulkHold], caller: Writer, dry_run: DryRun = False
 ) -> Response:
@@ -74,7 +78,7 @@ async def hold_many(
     return await _in_sets(request, commands, dry_run=dry_run)
 
 
-@router.post("/captures", response_model=BulkOut[HoldOut])
+@router.post("/captures", response_model=BulkOut[HoldOut], responses=REFUSALS)
 async def capture_many(
     request: Request, body: BulkIn[BulkCapture], caller: Writer, dry_run: DryRun = False
 ) -> Response:
@@ -86,7 +90,7 @@ async def capture_many(
     return await _each(request, body.items, do, OK, dry_run=dry_run)
 
 
-@router.post("/releases", response_model=BulkOut[HoldOut])
+@router.post("/releases", response_model=BulkOut[HoldOut], responses=REFUSALS)
 async def release_many(
     request: Request, body: BulkIn[BulkRelease], caller: Writer, dry_run: DryRun = False
 ) -> Response:
@@ -98,7 +102,7 @@ async def release_many(
     return await _each(request, body.items, do, OK, dry_run=dry_run)
 
 
-@router.post("/redemptions", response_model=BulkOut[IssuedOut])
+@router.post("/redemptions", response_model=BulkOut[IssuedOut], responses=REFUSALS)
 async def redeem_many(
     request: Request, body: BulkIn[BulkRedemption], caller: Writer, dry_run: DryRun = False
 ) -> Response:
@@ -110,7 +114,7 @@ async def redeem_many(
     return await _each(request, body.items, do, CREATED, dry_run=dry_run)
 
 
-@router.post("/gifts", response_model=BulkOut[IssuedOut])
+@router.post("/gifts", response_model=BulkOut[IssuedOut], responses=REFUSALS)
 async def give_many(
     request: Request, body: BulkIn[BulkGift], caller: Writer, dry_run: DryRun = False
 ) -> Response:
@@ -122,7 +126,7 @@ async def give_many(
     return await _each(request, body.items, do, CREATED, dry_run=dry_run)
 
 
-@router.post("/transfers", response_model=BulkOut[TransferOut])
+@router.post("/transfers", response_model=BulkOut[TransferOut], responses=REFUSALS)
 async def transfer_many(
     request: Request, body: BulkIn[BulkTransfer], caller: Writer, dry_run: DryRun = False
 ) -> Response:
@@ -137,9 +141,17 @@ async def transfer_many(
 async def _each(
     request: Request, items: Sequence[Item], do: Do[Item], status: int, *, dry_run: bool
 ) -> Response:
+    await _require_program(request)
     results = await each_by_itself(request, items, do, status=status, dry_run=dry_run)
     return answer_of(results, dry_run=dry_run)
 
 
 async def _in_sets(request: Request, commands: Sequence[Command], *, dry_run: bool) -> Response:
+    await _require_program(request)
     return answer_of(await together_in_order(request, commands, dry_run=dry_run), dry_run=dry_run)
+
+
+async def _require_program(request: Request) -> None:
+    """A program that nobody applied is told of once, not for each item."""
+    async with connection_of(request) as connection:
+        await actions_of(request).programs.one(connection, caller_of(request).program_id)

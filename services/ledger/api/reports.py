@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from services.ledger.api.door import AsOf, now_of
 from services.ledger.api.statement_csv import CSV, lines_of, wants_csv
@@ -27,7 +28,7 @@ from services.ledger.schemas.reports import (
     Report,
     RuleCostRow,
 )
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, ServiceError
 from shared.http.auth import requires
 from shared.http.idempotency import door_router
 from shared.http.openapi import refuses
@@ -45,10 +46,21 @@ Format = Annotated[
 Until = Annotated[
     date | None, Query(description="Up to this day, included; absent = all.", examples=["2026-12-31"])
 ]
-RESPONSES = refuses(UnknownProgram, ReportRunning, ReportTookTooLong) | {
-    200: {"content": {CSV: {"schema": {"type": "string"}}}}
-}
-RESPONSES_OF_PERIOD = RESPONSES | refuses(InvalidInput)
+
+
+def _responses(shape: type[BaseModel], *refusals: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """What a report may answer, with a row of its file as the example."""
+    example = lines_of([_columns(shape), [_example(field) for field in shape.model_fields.values()]])
+    content = {CSV: {"schema": {"type": "string"}, "example": example}}
+    return refuses(UnknownProgram, ReportRunning, ReportTookTooLong, *refusals) | {200: {"content": content}}
+
+
+def _columns(shape: type[BaseModel]) -> list[str]:
+    return list(shape.model_fields)
+
+
+def _example(field: FieldInfo) -> Any:
+    return field.examples[0] if field.examples else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,7 @@ def _asked(
 Period = Annotated[Asked, Depends(_asked)]
 
 
-@router.get("/liability", response_model=Liability, responses=RESPONSES)
+@router.get("/liability", response_model=Liability, responses=_responses(LiabilityRow))
 async def liability(
     request: Request, caller: StaffReader, connection: Reading, as_of: AsOf = None, format: Format = None
 ) -> Liability | Response:
@@ -91,7 +103,7 @@ async def liability(
     return Liability(program=caller.program_id, as_of=as_of or now, rows=rows, ageing=ageing)
 
 
-@router.get("/expiring-points", response_model=Report[ExpiringRow], responses=RESPONSES)
+@router.get("/expiring-points", response_model=Report[ExpiringRow], responses=_responses(ExpiringRow))
 async def expiring_points(
     request: Request, caller: StaffReader, connection: Reading, until: Until = None, format: Format = None
 ) -> Report[ExpiringRow] | Response:
@@ -102,7 +114,7 @@ async def expiring_points(
     return Report[ExpiringRow](program=caller.program_id, last=until, as_of=now_of(request), rows=rows)
 
 
-@router.get("/breakage", response_model=Report[BreakageRow], responses=RESPONSES_OF_PERIOD)
+@router.get("/breakage", response_model=Report[BreakageRow], responses=_responses(BreakageRow, InvalidInput))
 async def breakage(
     request: Request, caller: StaffReader, connection: Reading, asked: Period, format: Format = None
 ) -> Report[BreakageRow] | Response:
@@ -112,7 +124,9 @@ async def breakage(
     return _answer("breakage", BreakageRow, rows, caller, period, request, format)
 
 
-@router.get("/cost-per-rule", response_model=Report[RuleCostRow], responses=RESPONSES_OF_PERIOD)
+@router.get(
+    "/cost-per-rule", response_model=Report[RuleCostRow], responses=_responses(RuleCostRow, InvalidInput)
+)
 async def cost_per_rule(
     request: Request, caller: StaffReader, connection: Reading, asked: Period, format: Format = None
 ) -> Report[RuleCostRow] | Response:
@@ -122,7 +136,9 @@ async def cost_per_rule(
     return _answer("cost-per-rule", RuleCostRow, rows, caller, period, request, format)
 
 
-@router.get("/redemptions", response_model=Report[RedemptionRow], responses=RESPONSES_OF_PERIOD)
+@router.get(
+    "/redemptions", response_model=Report[RedemptionRow], responses=_responses(RedemptionRow, InvalidInput)
+)
 async def redemptions(
     request: Request, caller: StaffReader, connection: Reading, asked: Period, format: Format = None
 ) -> Report[RedemptionRow] | Response:
@@ -132,7 +148,7 @@ async def redemptions(
     return _answer("redemptions", RedemptionRow, rows, caller, period, request, format)
 
 
-@router.get("/donations", response_model=Report[DonationRow], responses=RESPONSES_OF_PERIOD)
+@router.get("/donations", response_model=Report[DonationRow], responses=_responses(DonationRow, InvalidInput))
 async def donations(
     request: Request, caller: StaffReader, connection: Reading, asked: Period, format: Format = None
 ) -> Report[DonationRow] | Response:
@@ -176,7 +192,7 @@ def _answer(
 
 
 def _csv(name: str, shape: type[BaseModel], rows: Sequence[BaseModel]) -> Response:
-    columns = list(shape.model_fields)
+    columns = _columns(shape)
     text = lines_of([columns, *([getattr(row, column) for column in columns] for row in rows)])
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Vary": "Accept"}
     return Response(text, media_type=f"{CSV}; charset=utf-8", headers=headers)

@@ -80,7 +80,7 @@ def award_purchase(book: Book, key: MemberKey, purchase: Purchase, *, cause: str
     program = book.versions_of(key[0]).numbered(number).rules
     order = order_of(paid, program.currency, purchase.removed_lines)
     nth = book.nth_order(key)
-    facts, frozen = _facts(program, paid, order, paid_at, book.member(key), nth)
+    facts, frozen = facts_when_paid(program, paid, order, paid_at, book.member(key), nth)
     facts = with_person(facts, program, book, key, paid_at)
     book.put_purchase(purchase)
     note_purchase(book, key, paid_at)
@@ -225,9 +225,10 @@ def with_person(facts: Facts, program: LedgerProgram, book: Book, key: MemberKey
     return replace(facts, **person_facts(program, book.member(key), book.person(key), at))
 
 
-def _facts(
+def facts_when_paid(
     program: LedgerProgram, paid: OrderPaid, order: Order, at: datetime, member: Member, nth: int
 ) -> tuple[Facts, Frozen]:
+    """What is known of an order at the moment of its payment, and what is frozen then; `nth` is which one it is."""
     level = member.level_before(at)
     facts = Facts(
         trigger=PAID,

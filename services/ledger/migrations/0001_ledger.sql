@@ -71,6 +71,7 @@ CREATE TABLE ledger.purchase (
     PRIMARY KEY (program_id, member_id, order_id)
 );
 CREATE INDEX purchase_waiting ON ledger.purchase (first_seen_at) WHERE paid_at IS NULL;
+CREATE INDEX purchase_paid ON ledger.purchase USING brin (paid_at timestamptz_minmax_multi_ops);
 
 -- What one event earned one member, with the breakdown that explains it and that refunds are reckoned by.
 CREATE TABLE ledger.award (

@@ -7,7 +7,7 @@ into, and reading them all would be the dearest thing of loading them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import asyncpg
@@ -49,7 +49,7 @@ class Stored(Mapping[str, Any]):
         return len(self._read())
 
 
-def purchase_of(row: Row) -> Purchase:
+def purchase_of(row: Iterable[Any]) -> Purchase:
     """What is known of an order."""
     program_id, member_id, order_id, paid, *moments, refunds, removed_lines = row
     read = _paid.decode(paid) if paid is not None else None
