@@ -301,6 +301,38 @@ class GiftConflict(ServiceError):
     code = "transfer_conflict"
 
 
+class MemberMerged(ServiceError):
+    """This member was merged into another just now; ask for that one."""
+
+    kind = Kind.CONFLICT
+    code = "member_merged"
+
+
+class AlreadyMerged(ServiceError):
+    """This member was merged into somebody else before."""
+
+    kind = Kind.CONFLICT
+    code = "already_merged"
+
+
+class SameMember(ServiceError):
+    """Nobody is merged into themselves."""
+
+    kind = Kind.INVALID
+    code = "same_member"
+
+
+def merged_into(key: tuple[str, str], home: tuple[str, str]) -> MemberMerged:
+    """What to say of a member who was merged into another."""
+    return MemberMerged(f"member {key[1]!r} was merged into {home[1]!r}; ask for that one", member_id=home[1])
+
+
+class MergedMeanwhile(Unavailable):
+    """Another merge was faster; try again."""
+
+    code = "merged_meanwhile"
+
+
 class PoolsOff(ServiceError):
     """The program has no pools."""
 
@@ -361,3 +393,10 @@ class ReportTookTooLong(Unavailable):
     """The report took longer than a report may."""
 
     code = "report_took_too_long"
+
+
+class MemberInHousehold(ServiceError):
+    """The member is in a household; they leave it before they are merged."""
+
+    kind = Kind.CONFLICT
+    code = "member_in_household"

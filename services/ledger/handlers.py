@@ -70,7 +70,7 @@ MemberHandler = Callable[[Event[D], Book, MemberKey], None]
 
 
 def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
-    """Only for events of a member who is not erased, and after what fell due before."""
+    """Only for events of a member who is neither erased nor merged into another, and after what fell due before."""
 
     @wraps(handler)
     def settled(event: Event[Any], book: Book) -> None:
@@ -81,8 +81,8 @@ def _settled(handler: MemberHandler[D]) -> Callable[[Event[D], Book], None]:
             return
         key = (event.program_id, member_id)
         member = book.member(key)
-        if member.erased_at is not None:
-            return
+        if member.erased_at is not None or member.merged_into is not None:
+            return  # what reaches a merged member here means the old id alone, see `aliases`
         if member.next_due is not None and member.next_due <= event.time:
             settle(book, key, event.time)
         handler(event, book, key)

@@ -17,6 +17,7 @@ from services.ledger.simulation.command import simulate
 from services.ledger.store import Store
 from services.ledger.views import Reading
 from shared.events import (
+    MemberMerged,
     PointsDonated,
     PointsEarned,
     PointsExpired,
@@ -77,6 +78,7 @@ SERVICE = Service(
         PointsRestored,
         PointsDonated,
         PointsTransferred,
+        MemberMerged,
         RewardIssued,
         RewardUsed,
         RewardVoided,

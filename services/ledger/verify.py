@@ -121,6 +121,14 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     "gifts_off": lambda row: (
         f"gifts say that they sent {row['said']} {row['asset']}, but their transfers sent {row['moved']}"
     ),
+    "merged_off": lambda row: (
+        f"was merged into {row['merged_into']}, but still has {row['asset']}, or nothing says when, or that one was "
+        "merged, too"
+    ),
+    "family_off": lambda row: (
+        f"{row['what']} of {row['asset']}, with those of merged members, say {row['said']}, but their transfers make "
+        f"{row['moved']}"
+    ),
     "imports_off": lambda row: (
         f"imported rows say that they brought {row['said']} {row['asset']}, but their transfers moved {row['moved']}"
     ),

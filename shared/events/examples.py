@@ -139,6 +139,7 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "points.expired.v1": _moved(46, kind="expiry"),
     "points.transferred.v1": _moved(100, available=33, direction="sent", counterpart_id="c-3", kind="gift"),
     "points.donated.v1": _moved(100, available=33, charity="reforestation", kind="donation"),
+    "member.merged.v1": {**_MEMBER, "merged_id": "c-3", "reason": "two accounts of one person"},
     "points.expiring.v1": {
         **_MEMBER,
         "asset": "points",

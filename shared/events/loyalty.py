@@ -185,6 +185,13 @@ class PointsDonated(PointsMoved, frozen=True, kw_only=True):
     charity: Id
 
 
+@event("member.merged.v1", topic="loyalty.points")
+class MemberMerged(OfMember, frozen=True, kw_only=True):
+    """Two members are one person: all that concerns `merged_id` concerns `member_id` from now on."""
+
+    merged_id: Id
+
+
 @event("points.expiring.v1", topic="loyalty.points")
 class PointsExpiring(OfMember, frozen=True, kw_only=True):
     """Points will run out of time, unless they are spent before."""

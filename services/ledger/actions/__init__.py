@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Any
 
+from services.ledger.domain.aliases import all_home, led_home
 from services.ledger.domain.book import Book, MemberKey
 from services.ledger.domain.guests import Secret
 from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.needs import Needs, needs_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.settling import settle
-from services.ledger.errors import MemberErased, UnknownMember
+from services.ledger.errors import MemberErased, UnknownMember, merged_into
 from services.ledger.handlers import on
 from services.ledger.store import Store, budgets
 from services.ledger.store.guests import Found, load_guests
@@ -30,6 +31,7 @@ from shared.programs import BEGINNING_OF_TIME, Programs, Versions
 from shared.queries import Queries
 from shared.worker.records import Outcome
 
+HOMES_REMEMBERED = 100_000  # some 20 MB; whoever is forgotten is asked of the database again
 MEMBERS_AT_ONCE = 500  # a batch of due members holds their rows for well under a second
 
 
@@ -44,14 +46,20 @@ class Actions:
     random: Random
     secret: Secret
     """The key of the hashes of guests' addresses."""
+    homes: dict[MemberKey, MemberKey] = field(default_factory=dict)
+    """Who was merged into whom, as far as events have asked; what was read once holds, since no merge is undone."""
 
     async def handle(self, connection: AnyConnection, events: Sequence[Event[Any]], now: datetime) -> Outcome:
         """Events from Kafka, many members at once; `now` is not looked at: an event is handled by its own time."""
         del now
         programs = await self.programs.of(connection, {event.program_id for event in events})
         guests = await load_guests(connection, self.sql, events, programs, self.secret)
-        needs = needs_of(events if guests is None else [*events, *guests.further], programs)
+        concerned = events if guests is None else [*events, *guests.further]
+        events, needs = led_home(events, self.homes), needs_of(led_home(concerned, self.homes), programs)
         book = await self._book_for(connection, needs, programs, guests)
+        while found := self._new_homes(book):  # their rows are locked only now, for the first time
+            events, needs = led_home(events, found), needs_of(led_home(concerned, self.homes), programs)
+            book = await self._book_for(connection, needs, programs, guests, at_once=True)
         refused = on.run(events, book)
         if book.short and (more := budgets.more_wanted(book)):
             needs.budgets |= more
@@ -66,14 +74,24 @@ class Actions:
         needs: Needs,
         programs: Mapping[str, Versions[LedgerProgram]],
         guests: Found | None,
+        *,
+        at_once: bool = False,
     ) -> Book:
-        """The book of a batch of events; who has an address is in it, too."""
-        for key in guests.holders if guests is not None else ():
+        """The book of a batch of events; who has an address is in it, too. `at_once`: some rows are locked already."""
+        for key in all_home(guests.holders, self.homes) if guests is not None else ():
             needs.member(key, BEGINNING_OF_TIME)
-        book = await self.store.load(connection, needs, programs)
+        book = await self.store.load(connection, needs, programs, at_once=at_once)
         if guests is not None:
-            guests.put_into(book)
+            guests.put_into(book, self.homes | book.homes)
         return book
+
+    def _new_homes(self, book: Book) -> Mapping[MemberKey, MemberKey]:
+        """Who of the book was merged into others, as far as that was not known; it is from now on."""
+        found = {key: home for key, home in book.homes.items() if self.homes.get(key) != home}
+        if found:
+            known = self.homes if len(self.homes) < HOMES_REMEMBERED else {}
+            self.homes = {key: found.get(home, home) for key, home in known.items()} | found
+        return found
 
     async def settle_due(self, connection: AnyConnection, now: datetime) -> int:
         """Do what has fallen due, for some hundred members; how many there were."""
@@ -131,7 +149,7 @@ class Actions:
         """The book of a member that the ledger knows, settled.
 
         Raises:
-            UnknownMember, MemberErased: see there.
+            UnknownMember, MemberErased, MemberMerged: see there.
         """
         if not await connection.fetchval(self.sql.member_exists, *key):
             raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
@@ -139,6 +157,8 @@ class Actions:
         book = await self.settled(connection, needs, programs, locking=locking)
         if book.member(key).erased_at is not None:
             raise MemberErased(f"member {key[1]!r} asked to be forgotten")
+        if (home := book.homes.get(key)) is not None:
+            raise merged_into(key, home)
         return book
 
     async def settled(

@@ -53,7 +53,7 @@ def hold(key: MemberKey, wanted: Wanted, *, minutes: int | None, answer: AnswerW
     Refused with UnknownMember, MemberErased, InsufficientPoints, HoldConflict, NotWholeBlocks, NotUsable.
     """
 
-    def decide(book: Book, now: datetime) -> BaseModel:
+    def decide(book: Book, key: MemberKey, now: datetime) -> BaseModel:
         made = checkout.hold_for_checkout(
             book,
             key,
@@ -114,7 +114,7 @@ def spend(key: MemberKey, wanted: Wanted, *, answer: AnswerWith) -> Command:
     Refused with UnknownMember, MemberErased, InsufficientPoints, SpendConflict, NotWholeBlocks, NotUsable.
     """
 
-    def decide(book: Book, now: datetime) -> BaseModel:
+    def decide(book: Book, key: MemberKey, now: datetime) -> BaseModel:
         made = checkout.spend_at_once(
             book,
             key,

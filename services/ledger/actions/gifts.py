@@ -21,7 +21,9 @@ async def give_points(
         GiftConflict: see there.
     """
     key, receiver = (wanted.program_id, wanted.member_id), (wanted.program_id, wanted.to_member_id)
-    others = await actions.store.known_members(connection, {receiver})
+    others = set((await actions.store.known_members(connection, {receiver})).values())
+    for _, home in others:
+        wanted = replace(wanted, to_member_id=home)
     async with actions.command(connection, key, wanted.given_at, others=others - {key}) as book:
         before = await gifts.read(connection, actions.sql, key, wanted.transfer_id)
         if before is not None:

@@ -15,7 +15,7 @@ from services.ledger.actions import Actions
 from services.ledger.domain.book import Book, MemberKey
 from services.ledger.domain.importing import Brought, OldEntry, OldOrder, Opening, bring_in
 from services.ledger.domain.needs import Needs
-from services.ledger.errors import ImportFault, UnknownMember
+from services.ledger.errors import ImportFault, UnknownMember, merged_into
 from services.ledger.store.imports import ImportedRow, add_rows, history, known_rows
 from shared.database import AnyConnection
 from shared.errors import ServiceError
@@ -122,6 +122,8 @@ def _brought(
         if before != entry.said:
             raise ImportFault(f"row {said.row!r} of this member was imported before, with other content")
         return None
+    if (home := book.homes.get(key)) is not None:
+        raise merged_into(key, home)
     bring_in(book, key, said, now)
     happened_at = said.at if isinstance(said, OldEntry) else None
     return ImportedRow(*key, said.row, entry.kind, entry.said, happened_at, *_moved(said))

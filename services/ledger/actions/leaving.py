@@ -18,6 +18,7 @@ from services.ledger.domain.issued import ISSUED, ShelfNeeds
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.settling import settle
 from services.ledger.errors import UnknownMember
+from services.ledger.store.merging import aliases_of
 from services.ledger.store.rows import award_of
 from shared.database import AnyConnection
 
@@ -72,14 +73,15 @@ def _what_goes(book: Book, key: MemberKey, now: datetime) -> Erasure:
 async def everything_about(
     actions: Actions, connection: AnyConnection, key: MemberKey
 ) -> dict[str, list[dict[str, Any]]]:
-    """All rows about a member, by table, as they are at one moment.
+    """All rows about a member, and about those who were merged into them, by table.
 
     Raises:
         UnknownMember: see there.
     """
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in await connection.fetch(actions.sql.export_member, *key):
-        found[row["part"]].append(json.loads(row["entry"]))
+    for each in [key, *sorted(await aliases_of(connection, actions.sql, key))]:
+        for row in await connection.fetch(actions.sql.export_member, *each):
+            found[row["part"]].append(json.loads(row["entry"]))
     if not found:
         raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
     return dict(found)

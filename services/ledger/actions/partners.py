@@ -23,6 +23,7 @@ from services.ledger.domain.program import LedgerProgram
 from services.ledger.errors import (
     CreditedElsewhere,
     MemberErased,
+    MergedMeanwhile,
     UnknownCredit,
     UnknownMember,
     UnknownPartner,
@@ -33,6 +34,7 @@ from shared.calendar import Period, start_of
 from shared.database import AnyConnection
 from shared.errors import ServiceError
 from shared.programs import Versions
+from shared.rows import replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,9 @@ async def credit(
     """
     versions = await known_partner(actions, connection, program_id, partner)
     keys = {(program_id, purchase.member_id) for purchase in purchases}
-    known = await actions.store.known_members(connection, keys)
+    homes = await actions.store.known_members(connection, keys)
+    purchases = [_at_home(each, homes.get((program_id, each.member_id))) for each in purchases]
+    known = set(homes.values())
     wanted = _budgets(versions, program_id, partner, purchases, now)
     book = await _book(actions, connection, program_id, versions, known, budgets=wanted, now=now)
     before = await rows.read(
@@ -201,7 +205,15 @@ async def _book(
 ) -> Book:
     members = dict.fromkeys(keys, now)
     needs = Needs(members=members, detailed=set(members), awards=set(awards), budgets=dict(budgets or {}))
-    return await actions.settled(connection, needs, {program_id: versions})
+    book = await actions.settled(connection, needs, {program_id: versions})
+    if book.homes:
+        raise MergedMeanwhile("one of these members was merged into another just now; try again")
+    return book
+
+
+def _at_home(purchase: Purchase, home: MemberKey | None) -> Purchase:
+    """The purchase of the member into whom whoever the partner names was merged, if that was done."""
+    return purchase if home is None else replace(purchase, member_id=home[1])
 
 
 def _budgets(

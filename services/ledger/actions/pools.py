@@ -81,7 +81,8 @@ async def invite(
         UnknownMember, MemberErased, PoolsOff, NotInPool, NotPoolOwner, UnknownReceiver: see there.
     """
     other = (key[0], invited)
-    known = await actions.store.known_members(connection, {other})
+    known = set((await actions.store.known_members(connection, {other})).values())
+    other = next(iter(known), other)  # the one into whom the invited was merged, where that was done
     async with _own_pool(actions, connection, key, now, others=known) as (book, pool):
         pool_terms_of(book, key[0], now)
         check_owner(book, pool, key[1])

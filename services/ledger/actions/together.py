@@ -6,8 +6,8 @@ refused leaves no trace, and the others take effect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -16,7 +16,7 @@ from services.ledger.actions import Actions
 from services.ledger.domain.book import Book, MemberKey
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.settling import settle
-from services.ledger.errors import MemberErased, UnknownMember
+from services.ledger.errors import MemberErased, UnknownMember, merged_into
 from shared.database import AnyConnection
 from shared.errors import ServiceError
 from shared.http.gathering import Decided
@@ -26,11 +26,13 @@ from shared.http.gathering import Decided
 class Command:
     """What somebody asks about one member: decided on the book, settled up to now, and the shape to answer with.
 
+    The key that it is decided with is the one of the member whom the asked one was merged into, where that was done.
+
     `orders` and `holds` name what else than the member's open awards, lots and holds it touches.
     """
 
     key: MemberKey
-    decide: Callable[[Book, datetime], BaseModel]
+    decide: Callable[[Book, MemberKey, datetime], BaseModel]
     status: int = 200
     orders: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
@@ -47,6 +49,8 @@ class Together:
     ) -> list[Decided | ServiceError]:
         """Decide in order, in the open transaction of the connection; by place the answer or the refusal."""
         known = await self.actions.store.known_members(connection, {command.key for command in commands})
+        commands = [replace(command, key=known.get(command.key, command.key)) for command in commands]
+        known |= {home: home for home in known.values()}
         programs = await self.actions.programs.of(connection, {program_id for program_id, _ in known})
         needs = _needs_of([command for command in commands if command.key in known], now)
         book = await self.actions.settled(connection, needs, programs)
@@ -72,12 +76,14 @@ def _needs_of(commands: Sequence[Command], now: datetime) -> Needs:
     )
 
 
-def _decided(command: Command, book: Book, known: set[MemberKey], now: datetime) -> Decided:
+def _decided(command: Command, book: Book, known: Mapping[MemberKey, MemberKey], now: datetime) -> Decided:
     member_id = command.key[1]
     if command.key not in known:
         raise UnknownMember(f"the ledger has never heard of member {member_id!r}")
     if book.member(command.key).erased_at is not None:
         raise MemberErased(f"member {member_id!r} asked to be forgotten")
+    if (home := book.homes.get(command.key)) is not None:
+        raise merged_into(command.key, home)
     settle(book, command.key, now)
-    answer = command.decide(book, now)
+    answer = command.decide(book, command.key, now)
     return Decided(command.status, answer.__pydantic_serializer__.to_json(answer))

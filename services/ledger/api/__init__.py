@@ -11,6 +11,7 @@ from services.ledger.api import (
     gifts,
     imports,
     leaving,
+    merging,
     partners,
     points,
     pools,
@@ -32,6 +33,7 @@ routers = (
     partners.router,
     pools.router,
     gifts.router,
+    merging.router,
     reports.router,
     bulk.router,
 )

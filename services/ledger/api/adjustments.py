@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 
 from services.ledger.actions import adjustments
-from services.ledger.api.door import MemberId, actions_of, now_of
+from services.ledger.api.door import MemberId, actions_of, home_of, now_of
 from services.ledger.domain.adjusting import PROPOSED, Adjustment
 from services.ledger.errors import (
     AdjustmentConflict,
@@ -46,10 +46,11 @@ async def adjust(
 ) -> AdjustmentOut:
     """Give or take points by hand. Above the program's bound it is `proposed` until another person approves it."""
     now = now_of(request)
+    program_id, home_id = await home_of(request, write, caller, member_id)
     wanted = Adjustment(
-        caller.program_id,
+        program_id,
         body.adjustment_id,
-        member_id,
+        home_id,
         body.asset,
         body.points,
         body.reason,

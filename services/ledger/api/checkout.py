@@ -10,7 +10,7 @@ from fastapi import Path, Request, Response
 from services.ledger.actions import checkout
 from services.ledger.actions.checkout import Wanted
 from services.ledger.actions.together import Command
-from services.ledger.api.door import MemberId, Reader, Together, Writer, actions_of, key_of, now_of
+from services.ledger.api.door import MemberId, Reader, Together, Writer, actions_of, home_of, key_of, now_of
 from services.ledger.domain.book import Book, Hold
 from services.ledger.domain.quotes import Quote
 from services.ledger.errors import (
@@ -57,7 +57,7 @@ async def quote(
     found = await checkout.quote(
         actions_of(request),
         connection,
-        key_of(caller, member_id),
+        await home_of(request, connection, caller, member_id),
         cart=body.as_order(member_id),
         asset=body.asset,
         now=now_of(request),
@@ -87,7 +87,7 @@ async def capture(
     made, book = await checkout.capture(
         actions_of(request),
         write,
-        key_of(caller, member_id),
+        await home_of(request, write, caller, member_id),
         hold_id=hold_id,
         points=body.points,
         order_id=body.order_id,
@@ -107,7 +107,7 @@ async def release(
     made, book = await checkout.release(
         actions_of(request),
         write,
-        key_of(caller, member_id),
+        await home_of(request, write, caller, member_id),
         hold_id=hold_id,
         cause=f"hold:{hold_id}",
         now=now_of(request),

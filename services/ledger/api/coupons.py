@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from services.ledger.actions import coupons
-from services.ledger.api.door import Reader, Writer, actions_of, now_of, showcase_of
+from services.ledger.api.door import Reader, Writer, actions_of, home_id_of, now_of, showcase_of
 from services.ledger.api.rewards import grant_of
 from services.ledger.domain.coupons import Attempt
 from services.ledger.domain.issued import Coupon, CouponUse, canonical
@@ -64,7 +64,7 @@ async def validate(request: Request, body: ValidateIn, caller: Anybody, connecti
     """Whether a code can be used so, and every reason why not. Nothing is written or kept; ask as often as you like."""
     if body.member_id is not None and not caller.may_see(body.member_id):
         raise OtherMember("The token is another member's.")
-    member_id = body.member_id or caller.member_id
+    member_id = await home_id_of(request, connection, caller, body.member_id or caller.member_id)
     cart = body.cart.as_order(member_id or "", body.order_id or "cart") if body.cart is not None else None
     coupon, against, takes_off = await showcase_of(request).check(
         connection,
@@ -97,7 +97,12 @@ async def reserve(
         write,
         caller.program_id,
         code,
-        Attempt(at=now, member_id=body.member_id, order_id=body.order_id, use_id=body.reservation_id),
+        Attempt(
+            at=now,
+            member_id=await home_id_of(request, write, caller, body.member_id),
+            order_id=body.order_id,
+            use_id=body.reservation_id,
+        ),
         cart=_order(body),
         use_id=body.reservation_id or str(uuid.uuid4()),
         until=now + timedelta(minutes=body.minutes),
@@ -115,7 +120,7 @@ async def use(request: Request, code: Code, body: CouponUseIn, caller: Writer, w
         code,
         Attempt(
             at=now_of(request),
-            member_id=body.member_id,
+            member_id=await home_id_of(request, write, caller, body.member_id),
             order_id=body.order_id,
             use_id=body.reservation_id,
         ),

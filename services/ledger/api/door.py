@@ -12,6 +12,7 @@ from services.ledger import views
 from services.ledger.actions import Actions
 from services.ledger.domain.book import MemberKey
 from services.ledger.showcase import Showcase
+from shared.database import AnyConnection
 from shared.events.fields import NO_NUL
 from shared.http.auth import requires
 from shared.http.gathering import Gathered, gathered
@@ -52,6 +53,18 @@ def showcase_of(request: Request) -> Showcase:
 def key_of(caller: Caller, member_id: str) -> MemberKey:
     """The member in the caller's own program."""
     return (caller.program_id, member_id)
+
+
+async def home_of(request: Request, connection: AnyConnection, caller: Caller, member_id: str) -> MemberKey:
+    """The member whom an id means in the caller's own program: the one that it was merged into, where it was."""
+    return await actions_of(request).store.home(connection, key_of(caller, member_id))
+
+
+async def home_id_of(
+    request: Request, connection: AnyConnection, caller: Caller, member_id: str | None
+) -> str | None:
+    """The same for an id that need not be told."""
+    return None if member_id is None else (await home_of(request, connection, caller, member_id))[1]
 
 
 def now_of(request: Request) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 
 from services.ledger.actions import gifts
-from services.ledger.api.door import MemberId, Writer, actions_of, key_of, now_of
+from services.ledger.api.door import MemberId, Writer, actions_of, home_of, now_of
 from services.ledger.domain.gifts import Gift
 from services.ledger.errors import (
     GiftConflict,
@@ -43,7 +43,7 @@ async def transfer(
     request: Request, member_id: MemberId, body: TransferIn, caller: Writer, write: Write
 ) -> TransferOut:
     """Give points to another member, where the program lets members do so. They keep their age and expiry."""
-    key = key_of(caller, member_id)
+    key = await home_of(request, write, caller, member_id)
     wanted = Gift(*key, body.transfer_id, body.to, body.asset, body.points, now_of(request))
     gift, book = await gifts.give_points(actions_of(request), write, wanted, message=body.message)
     return TransferOut(

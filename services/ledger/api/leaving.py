@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 
 from services.ledger.actions import leaving
-from services.ledger.api.door import MemberId, actions_of, key_of, now_of
+from services.ledger.api.door import MemberId, actions_of, home_of, now_of
 from services.ledger.errors import MemberErased, UnknownMember
 from services.ledger.schemas.leaving import EraseIn, ErasureOut, Expired, ExportOut
 from shared.http.auth import requires
@@ -28,7 +28,9 @@ async def export(
     request: Request, member_id: MemberId, caller: StaffReader, connection: Reading
 ) -> ExportOut:
     """Everything that the ledger keeps about a member, for them or for a court: balances, entries, orders, facts."""
-    tables = await leaving.everything_about(actions_of(request), connection, key_of(caller, member_id))
+    tables = await leaving.everything_about(
+        actions_of(request), connection, await home_of(request, connection, caller, member_id)
+    )
     return ExportOut(member_id=member_id, exported_at=now_of(request), tables=tables)
 
 
@@ -38,7 +40,7 @@ async def erase(
 ) -> ErasureOut:
     """Forget a member here, for good: holds are released, rewards voided, what is left expires. `dry_run` tells what
     would go. The shop's own `customer.deleted` does the same in all services."""
-    key = key_of(caller, member_id)
+    key = await home_of(request, write, caller, member_id)
     made = await leaving.erase_member(
         actions_of(request), write, key, reason=body.reason, by=caller.subject, now=now_of(request)
     )

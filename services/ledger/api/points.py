@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request, Response
 
-from services.ledger.api.door import AsOf, Asset, MemberId, Reader, WrittenBy, key_of, reading_of
+from services.ledger.api.door import AsOf, Asset, MemberId, Reader, WrittenBy, home_of, key_of, reading_of
 from services.ledger.api.statement_csv import COLUMNS, CSV, PAGE, as_csv, wants_csv
 from services.ledger.errors import UnknownDecision, UnknownMember
 from services.ledger.schemas import AssetBalance
@@ -43,7 +43,9 @@ async def balances(
     written_by: WrittenBy = None,
 ) -> Balances:
     """What a member has of every asset, now or as of a moment."""
-    found = await reading_of(request).balances(connection, key_of(caller, member_id), (as_of, written_by))
+    found = await reading_of(request).balances(
+        connection, await home_of(request, connection, caller, member_id), (as_of, written_by)
+    )
     return Balances(
         member_id=member_id, as_of=as_of, balances=[AssetBalance.model_validate(each) for each in found]
     )
@@ -52,7 +54,7 @@ async def balances(
 @router.get("/members/{member_id}/lots", responses=refuses(UnknownMember))
 async def lots(request: Request, member_id: MemberId, caller: Reader, connection: Reading) -> Lots:
     """What is available, lot by lot, in the order in which it will be spent."""
-    found = await reading_of(request).lots(connection, key_of(caller, member_id))
+    found = await reading_of(request).lots(connection, await home_of(request, connection, caller, member_id))
     return Lots.model_validate({"member_id": member_id, "lots": found})
 
 
@@ -100,4 +102,6 @@ async def decision(
     connection: Reading,
 ) -> Decision:
     """What an event earned, and what every rule said to it, with the numbers."""
-    return await reading_of(request).decision(connection, key_of(caller, member_id), event_id)
+    return await reading_of(request).decision(
+        connection, await home_of(request, connection, caller, member_id), event_id
+    )

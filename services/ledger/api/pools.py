@@ -8,7 +8,7 @@ from fastapi import Request
 
 from services.ledger.actions import pools
 from services.ledger.api.checkout import hold_out, spend_out, wanted_of
-from services.ledger.api.door import MemberId, Reader, Writer, actions_of, key_of, now_of
+from services.ledger.api.door import MemberId, Reader, Writer, actions_of, home_of, now_of
 from services.ledger.domain.pools import Pool
 from services.ledger.errors import (
     HoldConflict,
@@ -42,7 +42,12 @@ SPENDING = (*MEMBER, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints, NotU
 @router.get("", responses=refuses(UnknownMember))
 async def my_pool(request: Request, member_id: MemberId, caller: Reader, connection: Reading) -> MyPoolOut:
     """The member's pool, what of the others' they can spend, and the pools that they are invited to."""
-    seen = await pools.look(actions_of(request), connection, key_of(caller, member_id), now_of(request))
+    seen = await pools.look(
+        actions_of(request),
+        connection,
+        await home_of(request, connection, caller, member_id),
+        now_of(request),
+    )
     return MyPoolOut(
         pool_id=seen.pool_id,
         members=list(seen.members),
@@ -57,7 +62,11 @@ async def make(
 ) -> PoolOut:
     """Make a pool with this member in it. The same id again is the same pool."""
     made = await pools.make(
-        actions_of(request), write, key_of(caller, member_id), body.pool_id, now_of(request)
+        actions_of(request),
+        write,
+        await home_of(request, write, caller, member_id),
+        body.pool_id,
+        now_of(request),
     )
     return _pool_out(made)
 
@@ -68,7 +77,11 @@ async def invite(
 ) -> PoolOut:
     """Invite another member to the pool; they share nothing until they join. Only who has been in it longest may."""
     pool = await pools.invite(
-        actions_of(request), write, key_of(caller, member_id), body.invited_id, now_of(request)
+        actions_of(request),
+        write,
+        await home_of(request, write, caller, member_id),
+        body.invited_id,
+        now_of(request),
     )
     return _pool_out(pool)
 
@@ -77,7 +90,11 @@ async def invite(
 async def join(request: Request, member_id: MemberId, body: JoinIn, caller: Writer, write: Write) -> PoolOut:
     """Join a pool to which the member was invited: from now on the others may spend what the member shares."""
     pool = await pools.join(
-        actions_of(request), write, key_of(caller, member_id), body.pool_id, now_of(request)
+        actions_of(request),
+        write,
+        await home_of(request, write, caller, member_id),
+        body.pool_id,
+        now_of(request),
     )
     return _pool_out(pool)
 
@@ -85,14 +102,16 @@ async def join(request: Request, member_id: MemberId, body: JoinIn, caller: Writ
 @router.post("/leave", responses=refuses(*MEMBER, NotInPool))
 async def leave(request: Request, member_id: MemberId, caller: Writer, write: Write) -> PoolOut:
     """Leave the pool, with what the member earned and is left of it. The last one dissolves it."""
-    pool = await pools.part(actions_of(request), write, key_of(caller, member_id), now_of(request))
+    pool = await pools.part(
+        actions_of(request), write, await home_of(request, write, caller, member_id), now_of(request)
+    )
     return _pool_out(pool, without=member_id)
 
 
 @router.post("/dissolve", responses=refuses(*MEMBER, NotInPool, NotPoolOwner))
 async def dissolve(request: Request, member_id: MemberId, caller: Writer, write: Write) -> PoolOut:
     """Dissolve the pool: everybody takes what they earned and is left of it. Only who has been in it longest may."""
-    key = key_of(caller, member_id)
+    key = await home_of(request, write, caller, member_id)
     pool = await pools.part(actions_of(request), write, key, now_of(request), dissolving=True)
     return PoolOut(pool_id=pool.pool_id, members=[])
 
@@ -104,7 +123,7 @@ async def spend(
     """Spend points at once; what the member lacks comes from the others. The same id again is the same spend."""
     wanted = wanted_of(body, body.spend_id, member_id)
     made, book = await pools.spend(
-        actions_of(request), write, key_of(caller, member_id), wanted, now_of(request)
+        actions_of(request), write, await home_of(request, write, caller, member_id), wanted, now_of(request)
     )
     return spend_out(made, book)
 
@@ -113,7 +132,7 @@ async def spend(
 async def hold(request: Request, member_id: MemberId, body: HoldIn, caller: Writer, write: Write) -> HoldOut:
     """Set points aside for a checkout; what the member lacks comes from the others. Capture and release as any hold."""
     wanted = wanted_of(body, body.hold_id or str(uuid.uuid4()), member_id)
-    key = key_of(caller, member_id)
+    key = await home_of(request, write, caller, member_id)
     made, book = await pools.hold(
         actions_of(request), write, key, wanted, now_of(request), minutes=body.minutes
     )

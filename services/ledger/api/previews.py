@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 
 from services.ledger.actions.previews import preview_cart
-from services.ledger.api.door import actions_of, now_of
+from services.ledger.api.door import actions_of, home_id_of, now_of
 from services.ledger.domain.previews import NOBODY, Preview
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.errors import MemberErased
@@ -34,7 +34,7 @@ async def earning_preview(
     """What would this cart earn, what would every rule say, and why not? Nothing is written; ask ever again."""
     if body.member_id is not None and not caller.may_see(body.member_id):
         raise OtherMember("The token is another member's.")
-    member_id = body.member_id or caller.member_id
+    member_id = await home_id_of(request, connection, caller, body.member_id or caller.member_id)
     told = body.as_order(member_id or NOBODY, str(uuid.uuid4()))
     cart = replace(
         told, channel=body.channel, payment_method=body.payment_method, card_partner=body.card_partner

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Header, Path, Query, Request
 
 from services.ledger.actions import rewards
-from services.ledger.api.door import MemberId, Writer, actions_of, key_of, now_of, showcase_of
+from services.ledger.api.door import MemberId, Writer, actions_of, home_id_of, home_of, now_of, showcase_of
 from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Issued
 from services.ledger.errors import (
@@ -79,7 +79,7 @@ async def catalogue(
     offers = await showcase_of(request).catalogue(
         connection,
         caller.program_id,
-        member_id=member_id or caller.member_id,
+        member_id=await home_id_of(request, connection, caller, member_id or caller.member_id),
         languages=[*([language] if language else []), *_languages(accept_language)],
         all_texts=texts == "all",
         now=now_of(request),
@@ -114,7 +114,7 @@ async def redeem(
     issued, book = await rewards.redeem(
         actions_of(request),
         write,
-        key_of(caller, member_id),
+        await home_of(request, write, caller, member_id),
         reward=body.reward,
         reward_id=body.reward_id or str(uuid.uuid4()),
         charity=body.charity,
@@ -138,7 +138,7 @@ async def list_rewards(
     """The rewards of a member, newest first, with their codes."""
     rows = await showcase_of(request).rewards(
         connection,
-        key_of(caller, member_id),
+        await home_of(request, connection, caller, member_id),
         state=state,
         before=REWARDS.read(cursor) or LATEST,
         limit=limit + 1,
@@ -158,7 +158,7 @@ async def use(
     used, book = await rewards.use(
         actions_of(request),
         write,
-        key_of(caller, member_id),
+        await home_of(request, write, caller, member_id),
         reward_id=reward_id,
         order_id=body.order_id,
         now=now_of(request),
@@ -177,7 +177,7 @@ async def void(
     voided, book = await rewards.void(
         actions_of(request),
         write,
-        key_of(caller, member_id),
+        await home_of(request, write, caller, member_id),
         reward_id=reward_id,
         reason=body.reason,
         now=now_of(request),
@@ -213,7 +213,7 @@ async def give(
     issued, book = await rewards.give(
         actions_of(request),
         write,
-        key_of(caller, member_id),
+        await home_of(request, write, caller, member_id),
         reward=body.reward,
         gives=gives,
         reward_id=body.gift_id or str(uuid.uuid4()),

@@ -58,6 +58,7 @@ class Member(Row, frozen=True, gc=False):
     levels: tuple[Level, ...] = ()
     next_due: datetime | None = None
     erased_at: datetime | None = None
+    merged_into: str | None = None
     lots_version: int = 0
     """Up to which version of the program their lots have followed a change of the expiry policy."""
 
@@ -254,6 +255,7 @@ class Book:
     occasions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     announced_days: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     """How many days before points expire their members are told, by program and asset."""
+    homes: dict[MemberKey, MemberKey] = field(default_factory=dict)  # who was merged into whom
     agendas: dict[MemberKey, Agenda] = field(default_factory=dict)
     switches: dict[str, tuple[Switch, ...]] = field(default_factory=dict)
     """The versions that let something live otherwise than the version before, by program."""
@@ -291,8 +293,7 @@ class Book:
             self._counting[program_id] = any(version.rules.counts_orders for version in versions)
         if not self._counting[program_id]:
             return 0
-        nth = (self.order_counts.get(key, "") or 0) + 1
-        self.order_counts.put(key, "", nth)
+        self.order_counts.put(key, "", nth := (self.order_counts.get(key, "") or 0) + 1)
         return nth
 
     def member(self, key: MemberKey) -> Member:

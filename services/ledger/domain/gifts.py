@@ -62,7 +62,7 @@ def give(book: Book, gift: Gift, given: Sequence[int], *, message: str | None = 
     terms = terms_of(book, gift.program_id, gift.asset, gift.given_at)
     if giver == receiver:
         raise UnknownReceiver("points are given to somebody else")
-    if book.member(receiver).erased_at is not None:
+    if book.member(receiver).erased_at is not None or receiver in book.homes:
         raise UnknownReceiver(f"there is no member {gift.to_member_id!r}")
     _check_size(terms, gift, given)
     draws = _draws(book, giver, terms, gift)

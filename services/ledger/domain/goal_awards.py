@@ -116,8 +116,10 @@ def _spent(goal: Goal, purchase: Purchase, order: Order, program: LedgerProgram)
     return goal.spent_on(order, left)
 
 
-def _hold_period(book: Book, key: MemberKey, rule: str, period: str, *, cause: str, at: datetime) -> None:
-    """Let the awards of a period hold what is reached of them, and award what is reached for the first time."""
+def hold_reached(
+    book: Book, key: MemberKey, rule: str, period: str, *, cause: str, at: datetime
+) -> tuple[Sequence[Step], int, Reached]:
+    """Let the awards of a period hold what is reached of them; the steps, how many there are, and the awards."""
     versions = book.versions_of(key[0])
     parts = [part for part in book.goal_parts.of(key).values() if (part.rule, part.period) == (rule, period)]
     steps = steps_of(parts, lambda number: versions.numbered(number).rules.goal(rule))
@@ -129,6 +131,13 @@ def _hold_period(book: Book, key: MemberKey, rule: str, period: str, *, cause: s
         assert award is not None, f"the award of {rule} in {period} from step {first} was not loaded"
         _hold_steps(book, award, steps, first, min(end, total), cause=cause, at=at)
         first = end
+    return steps, total, reached
+
+
+def _hold_period(book: Book, key: MemberKey, rule: str, period: str, *, cause: str, at: datetime) -> None:
+    """Let the awards of a period hold what is reached of them, and award what is reached for the first time."""
+    steps, total, reached = hold_reached(book, key, rule, period, cause=cause, at=at)
+    first = reached.ends[-1] if reached.ends else 0
     if total > first:
         _award_steps(book, key, rule, period, steps, first, total, cause=cause, at=at)
         book.goals_reached.put(key, (rule, period), replace(reached, ends=(*reached.ends, total)))

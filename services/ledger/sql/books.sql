@@ -101,7 +101,7 @@ ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: awards_off
 -- Where the transfers of an award do not add up to what it holds. The points of an imported one came with the opening
--- balance, so only what was taken of it since has moved.
+-- balance, so only what was taken of it since has moved. For members who took others in, see `family_off`.
 SELECT a.program_id, a.member_id, a.award_id, h.held, coalesce(t.moved, 0)::bigint AS moved
 FROM ledger.award AS a
 CROSS JOIN LATERAL (
@@ -115,6 +115,7 @@ LEFT JOIN (
 ) AS t USING (program_id, member_id, award_id)
 LEFT JOIN ledger.member AS m ON m.program_id = a.program_id AND m.member_id = a.member_id
 WHERE m.erased_at IS NULL AND h.held <> coalesce(t.moved, 0)
+  AND NOT EXISTS (SELECT FROM ledger.member AS f WHERE f.program_id = a.program_id AND f.merged_into = a.member_id)
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: statement

@@ -1,18 +1,25 @@
 -- name: read_gift
-SELECT program_id, member_id, transfer_id, to_member_id, asset, points, given_at
-FROM ledger.gift WHERE program_id = $1 AND member_id = $2 AND transfer_id = $3
+-- Also of those who were merged into this member.
+SELECT program_id, $2::text AS member_id, transfer_id, to_member_id, asset, points, given_at
+FROM ledger.gift
+WHERE program_id = $1 AND transfer_id = $3 AND member_id IN (
+    SELECT $2 UNION ALL SELECT member_id FROM ledger.member WHERE program_id = $1 AND merged_into = $2
+)
+ORDER BY (member_id = $2) DESC LIMIT 1
 
 -- name: insert_gift
 INSERT INTO ledger.gift (program_id, member_id, transfer_id, to_member_id, asset, points, given_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 
 -- name: given_since
--- What a member gave since each of these moments; null stands for ever.
-SELECT coalesce(sum(g.points), 0)::bigint AS points
-FROM unnest($4::timestamptz[]) WITH ORDINALITY AS k (since, place)
-LEFT JOIN ledger.gift AS g
-    ON g.program_id = $1 AND g.member_id = $2 AND g.asset = $3 AND (k.since IS NULL OR g.given_at >= k.since)
-GROUP BY k.place ORDER BY k.place
+-- What a member, with those who were merged into them, gave since each of these moments; null stands for ever.
+SELECT (
+    SELECT coalesce(sum(points), 0)::bigint FROM ledger.gift
+    WHERE program_id = $1 AND asset = $3 AND (k.since IS NULL OR given_at >= k.since) AND member_id IN (
+        SELECT $2 UNION ALL SELECT member_id FROM ledger.member WHERE program_id = $1 AND merged_into = $2
+    )
+) AS points
+FROM unnest($4::timestamptz[]) WITH ORDINALITY AS k (since, place) ORDER BY k.place
 
 -- name: transit_off
 -- What went into transit has come out of it, for each gift; every row names who sent it.

@@ -64,6 +64,8 @@ DELETE FROM ledger.guest_address WHERE (program_id, address) IN (
 -- An address outlives the erasure of its member by some minutes: whoever erases holds no lock on it.
 DELETE FROM ledger.guest_address WHERE (program_id, address) IN (
     SELECT a.program_id, a.address FROM ledger.member AS m
-    JOIN ledger.guest_address AS a USING (program_id, member_id)
+    JOIN ledger.member AS n
+      ON n.program_id = m.program_id AND (n.member_id = m.member_id OR n.merged_into = m.member_id)
+    JOIN ledger.guest_address AS a ON a.program_id = n.program_id AND a.member_id = n.member_id
     WHERE m.erased_at IS NOT NULL LIMIT $1 FOR UPDATE OF a SKIP LOCKED
 ) RETURNING address

@@ -13,8 +13,12 @@ WHERE program_id = $1 AND member_id = $2 AND kind = 'history'
 ORDER BY happened_at DESC, row_id DESC LIMIT $5
 
 -- name: forget_imported_rows
+-- Also those of whoever was merged into them.
 DELETE FROM ledger.imported_row AS r USING unnest($1::text[], $2::text[]) AS k (program_id, member_id)
-WHERE r.program_id = k.program_id AND r.member_id = k.member_id
+WHERE r.program_id = k.program_id AND r.member_id IN (
+    SELECT k.member_id UNION ALL
+    SELECT m.member_id FROM ledger.member AS m WHERE m.program_id = k.program_id AND m.merged_into = k.member_id
+)
 
 -- name: imports_off
 -- Where what rows of imports say that they brought is not what their transfers moved.
@@ -29,5 +33,8 @@ FULL JOIN (
     FROM ledger.transfer WHERE kind = 'import' GROUP BY 1, 2, 3
 ) AS t USING (program_id, member_id, asset)
 LEFT JOIN ledger.member AS m USING (program_id, member_id)
-WHERE m.erased_at IS NULL AND coalesce(r.said, 0) <> coalesce(t.moved, 0)
+WHERE m.erased_at IS NULL AND coalesce(r.said, 0) <> coalesce(t.moved, 0) AND NOT EXISTS (
+    SELECT FROM ledger.member AS h
+    WHERE h.program_id = m.program_id AND h.member_id = m.merged_into AND h.erased_at IS NOT NULL
+)
 ORDER BY 1, 2, 3 LIMIT $1

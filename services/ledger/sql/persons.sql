@@ -59,4 +59,5 @@ SET swept_version = excluded.swept_version, version = excluded.version, swept_to
 -- name: next_members
 -- A portion of a program's members in the order of their keys.
 SELECT member_id FROM ledger.member
-WHERE program_id = $1 AND member_id > $2 AND erased_at IS NULL ORDER BY member_id LIMIT $3
+WHERE program_id = $1 AND member_id > $2 AND erased_at IS NULL AND merged_into IS NULL
+ORDER BY member_id LIMIT $3

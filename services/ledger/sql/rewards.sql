@@ -75,8 +75,10 @@ WHERE program_id = $1 AND member_id = $2 AND source = 'bought' AND state <> 'voi
 ORDER BY issued_at
 
 -- name: redemptions_off
--- Where what members paid for rewards, less what came back for voided ones, is not the price of those they have.
-SELECT program_id, member_id, asset, coalesce(t.paid, 0)::bigint AS paid, coalesce(r.price, 0)::bigint AS price
+-- Where what members paid for rewards, less what came back for voided ones, is not the price of those they have; for merged
+-- members see `family_off`.
+SELECT coalesce(r.program_id, t.program_id) AS program_id, coalesce(r.member_id, t.member_id) AS member_id, asset,
+       coalesce(t.paid, 0)::bigint AS paid, coalesce(r.price, 0)::bigint AS price
 FROM (
     SELECT program_id, member_id, asset, sum(price) AS price FROM ledger.reward
     WHERE source = 'bought' AND state <> 'voided' GROUP BY 1, 2, 3
@@ -86,7 +88,10 @@ FULL JOIN (
            sum(CASE kind WHEN 'redemption' THEN amount ELSE -amount END) AS paid
     FROM ledger.transfer WHERE kind IN ('redemption', 'reward_void') GROUP BY 1, 2, 3
 ) AS t USING (program_id, member_id, asset)
-WHERE coalesce(t.paid, 0) <> coalesce(r.price, 0)
+LEFT JOIN ledger.member AS m
+    ON m.program_id = coalesce(r.program_id, t.program_id) AND m.member_id = coalesce(r.member_id, t.member_id)
+WHERE coalesce(t.paid, 0) <> coalesce(r.price, 0) AND m.merged_into IS NULL
+  AND NOT EXISTS (SELECT FROM ledger.member AS f WHERE f.program_id = m.program_id AND f.merged_into = m.member_id)
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: stocks_off

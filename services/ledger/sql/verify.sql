@@ -1,3 +1,6 @@
+-- What follows compares rows with the transfers of the same id: of merged members, the rows are the survivor's and the
+-- transfers are not, so these are left to `family_off`.
+
 -- name: accounts_off
 -- Where an account of a program is not what the transfers moved.
 SELECT program_id, asset, account, coalesce(s.amount, 0) AS says, coalesce(t.amount, 0) AS moved
@@ -29,7 +32,11 @@ FULL JOIN (
            from_account IN ('issued', 'pending', 'adjusted', 'reversed') AS opens
     FROM ledger.transfer WHERE to_account = 'available' AND available > 0
 ) AS t USING (program_id, member_id, asset, lot_no)
-WHERE (l.amount IS NULL AND t.opens) OR (l.amount IS NOT NULL AND l.amount IS DISTINCT FROM t.amount)
+WHERE ((l.amount IS NULL AND t.opens) OR (l.amount IS NOT NULL AND l.amount IS DISTINCT FROM t.amount))
+  AND NOT EXISTS (
+      SELECT FROM ledger.member AS f
+      WHERE f.program_id = coalesce(l.program_id, t.program_id) AND f.member_id = coalesce(l.member_id, t.member_id) AND f.merged_into IS NOT NULL
+  )
 ORDER BY 1, 2, 3, 4 LIMIT $1
 
 -- name: lots_overdrawn
@@ -65,6 +72,11 @@ FULL JOIN (
     FROM ledger.transfer WHERE hold_id IS NOT NULL GROUP BY 1, 2, 3, 4
 ) AS t USING (program_id, member_id, asset, hold_id)
 WHERE h.points IS DISTINCT FROM t.held
+  AND NOT EXISTS (
+      SELECT FROM ledger.member AS f
+      WHERE f.program_id = coalesce(h.program_id, t.program_id) AND f.member_id = coalesce(h.member_id, t.member_id) AND f.merged_into IS NOT NULL
+  )
+  AND NOT EXISTS (SELECT FROM ledger.member AS f WHERE f.program_id = coalesce(h.program_id, t.program_id) AND f.merged_into = coalesce(h.member_id, t.member_id))
 ORDER BY 1, 2, 3, 4 LIMIT $1
 
 -- name: awards_missing
@@ -73,6 +85,10 @@ SELECT t.program_id, t.member_id, t.asset, t.award_id, min(t.version) AS version
 FROM ledger.transfer AS t
 LEFT JOIN ledger.award AS a ON a.program_id = t.program_id AND a.member_id = t.member_id AND a.award_id = t.award_id
 WHERE t.award_id IS NOT NULL AND a.award_id IS NULL
+  AND NOT EXISTS (
+      SELECT FROM ledger.member AS f
+      WHERE f.program_id = t.program_id AND f.member_id = t.member_id AND f.merged_into IS NOT NULL
+  )
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT $1
 
 -- name: pending_awards_off
@@ -90,6 +106,7 @@ LEFT JOIN (
 ) AS t USING (program_id, member_id, award_id)
 LEFT JOIN ledger.member AS m ON m.program_id = a.program_id AND m.member_id = a.member_id
 WHERE m.erased_at IS NULL AND a.waits <> coalesce(t.pending, 0)
+  AND NOT EXISTS (SELECT FROM ledger.member AS f WHERE f.program_id = a.program_id AND f.merged_into = a.member_id)
 ORDER BY 1, 2, 3, 4 LIMIT $1
 
 -- name: rewards_unpaid
@@ -101,4 +118,5 @@ LEFT JOIN (
     WHERE kind = 'redemption' GROUP BY 1, 2, 3, 4
 ) AS t ON t.program_id = r.program_id AND t.member_id = r.member_id AND t.asset = r.asset AND t.cause = 'reward:' || r.reward_id
 WHERE r.source = 'bought' AND r.price > 0 AND t.paid IS DISTINCT FROM r.price
+  AND NOT EXISTS (SELECT FROM ledger.member AS f WHERE f.program_id = r.program_id AND f.merged_into = r.member_id)
 ORDER BY 1, 2, 3, 4 LIMIT $1

@@ -90,8 +90,9 @@ class Store:
         programs: Mapping[str, Versions[LedgerProgram]],
         *,
         locking: bool = True,
+        at_once: bool = False,
     ) -> Book:
-        """The book of a batch, its members locked in key order.
+        """The book of a batch, its members locked in key order; `at_once`: where some are locked already.
 
         Without `locking` it is only to be looked at: nothing is written, and the shelf of rewards stays empty.
         """
@@ -101,7 +102,8 @@ class Store:
         if not needs.members:
             return await self._load_shelf(connection, book, needs)
         keys = sorted(needs.members)
-        await self._load_members(connection, book, keys, locking=locking)
+        lock = self._sql.lock_members_at_once if at_once else None
+        await self._load_members(connection, book, keys, lock, locking=locking)
         needs.detailed.update(
             key for key in keys if (due := book.stored_due[key]) is not None and due <= needs.members[key]
         )
@@ -143,11 +145,20 @@ class Store:
             await self._save_movements(connection, book.transfers)
         book.journal.mark()
 
-    async def known_members(self, connection: AnyConnection, keys: Iterable[MemberKey]) -> set[MemberKey]:
-        """Those of these members that the ledger has heard of."""
+    async def known_members(
+        self, connection: AnyConnection, keys: Iterable[MemberKey]
+    ) -> dict[MemberKey, MemberKey]:
+        """Those of these members that the ledger has heard of, each with who they are now, after a merge."""
+        rows = await connection.fetch(self._sql.known_members, *_columns(sorted(keys), 2))
         return {
-            tuple(row) for row in await connection.fetch(self._sql.known_members, *_columns(sorted(keys), 2))
+            (program_id, member_id): (program_id, merged_into or member_id)
+            for program_id, member_id, merged_into in rows
         }
+
+    async def home(self, connection: AnyConnection, key: MemberKey) -> MemberKey:
+        """Whom this member was merged into; else the same, known or not."""
+        merged_into: str | None = await connection.fetchval(self._sql.member_merged_into, *key)
+        return key if merged_into is None else (key[0], merged_into)
 
     async def due_members(self, connection: AnyConnection, until: datetime, limit: int) -> list[MemberKey]:
         """Members with something due, longest first."""
@@ -166,6 +177,14 @@ class Store:
         """What is known of an order."""
         row = await connection.fetchrow(self._sql.load_purchases, [key[0]], [key[1]], [order_id])
         return None if row is None else purchase_of(row)
+
+    async def load_periods(
+        self, connection: AnyConnection, book: Book, periods: Iterable[tuple[str, str, str, str]]
+    ) -> None:
+        """Bring what orders count in these periods (program, member, rule, period), and the awards of these."""
+        await self._load_awards(
+            connection, book, await goals.load_periods(connection, self._sql, book, periods)
+        )
 
     async def periods(
         self, connection: AnyConnection, purchase: Purchase, versions: Versions[LedgerProgram]
@@ -196,6 +215,8 @@ class Store:
             member = Member(program_id, member_id, joined_at, levels_of(levels), *moments)
             book.members.load(key, "", member)
             book.stored_due[key] = member.next_due
+            if member.merged_into is not None:
+                book.homes[key] = (program_id, member.merged_into)
 
     async def _load_balances(self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]) -> None:
         for row in await connection.fetch(self._sql.load_balances, *_columns(keys, 2)):
@@ -270,7 +291,7 @@ class Store:
     async def _save_members(self, connection: AnyConnection, book: Book) -> None:
         members = book.members.updated()
         if members:
-            await connection.execute(self._sql.update_members, *_columns([member_row(m) for m in members], 7))
+            await connection.execute(self._sql.update_members, *_columns([member_row(m) for m in members], 8))
         balances = sorted(book.balances.changed(), key=lambda b: (b.program_id, b.member_id, b.asset))
         if balances:
             await connection.execute(self._sql.save_balances, *_columns(map(astuple, balances), 7))

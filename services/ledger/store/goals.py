@@ -7,6 +7,7 @@ an edit or a refund names the order alone. So these rows come after the purchase
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
@@ -24,7 +25,14 @@ async def load(
     connection: AnyConnection, sql: Queries, book: Book, needs: Needs
 ) -> list[tuple[MemberKey, str]]:
     """Bring the periods of these orders; the awards that belong to them."""
-    keys = sorted(_periods(book, needs))
+    return await load_periods(connection, sql, book, _periods(book, needs))
+
+
+async def load_periods(
+    connection: AnyConnection, sql: Queries, book: Book, periods: Iterable[tuple[str, str, str, str]]
+) -> list[tuple[MemberKey, str]]:
+    """Bring these periods (program, member, rule, period); the awards that belong to them."""
+    keys = sorted(periods)
     columns = list(zip(*keys, strict=True)) or [()] * 4
     for row in await connection.fetch(sql.load_goal_parts, *columns):
         part = _part(row)

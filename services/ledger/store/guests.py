@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -22,8 +22,11 @@ from shared.database import AnyConnection
 from shared.events import Event
 from shared.programs import Versions
 from shared.queries import Queries
+from shared.rows import replace
 
 FORGOTTEN_AT_ONCE = 1_000
+
+R = TypeVar("R", Address, GuestOrder)
 
 _json = msgspec.json.Encoder()
 _purchase = msgspec.json.Decoder(Purchase)
@@ -43,13 +46,13 @@ class Found:
         """Who has one of the addresses."""
         return {(each.program_id, each.member_id) for each in self.addresses if each.member_id is not None}
 
-    def put_into(self, book: Book) -> None:
-        """Give the book its guests."""
+    def put_into(self, book: Book, homes: Mapping[MemberKey, MemberKey]) -> None:
+        """Give the book its guests; what belongs to a member who was merged into another is that one's."""
         guests = book.guests = Guests(book.journal, self.secret)
         for address in self.addresses:
-            guests.addresses.load(address.program_id, address.address, address)
+            guests.addresses.load(address.program_id, address.address, _at_home(address, homes))
         for order in self.orders:
-            guests.orders.load(order.program_id, order.order_id, order)
+            guests.orders.load(order.program_id, order.order_id, _at_home(order, homes))
 
 
 async def load_guests(
@@ -87,6 +90,11 @@ async def forget_guests(connection: AnyConnection, sql: Queries, now: datetime) 
     addresses = await connection.fetch(sql.forget_guest_addresses, now, FORGOTTEN_AT_ONCE)
     erased = await connection.fetch(sql.forget_erased_addresses, FORGOTTEN_AT_ONCE)
     return len(orders) + len(addresses) + len(erased)
+
+
+def _at_home(row: R, homes: Mapping[MemberKey, MemberKey]) -> R:
+    home = homes.get((row.program_id, row.member_id or ""))
+    return row if home is None else replace(row, member_id=home[1])
 
 
 async def _lock_addresses(connection: AnyConnection, sql: Queries, needs: GuestNeeds) -> list[Address]:

@@ -55,13 +55,17 @@ async def load_persons(
 
 
 async def save_persons(connection: AnyConnection, sql: Queries, book: Book) -> None:
-    """Write the persons that changed; those of members who are erased go."""
+    """Write the persons that changed; those of members who are erased, or merged into others, go."""
     changed = sorted(book.persons.changed(), key=lambda person: (person.program_id, person.member_id))
     if changed:
         await connection.execute(sql.save_persons, *_columns([_row(person) for person in changed], 8))
-    erased = [(m.program_id, m.member_id) for m in book.members.changed() if m.erased_at is not None]
-    if erased:
-        await connection.execute(sql.forget_persons, *_columns(sorted(erased), 2))
+    gone = [
+        (m.program_id, m.member_id)
+        for m in book.members.changed()
+        if m.erased_at is not None or m.merged_into is not None
+    ]
+    if gone:
+        await connection.execute(sql.forget_persons, *_columns(sorted(gone), 2))
 
 
 async def first_purchases(

@@ -1,0 +1,114 @@
+"""Two members turn out to be one person: one is merged into the other.
+
+What a newcomer would get wrong: both are settled under their own ids first, in the same transaction. What falls due
+later falls due for the survivor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from services.ledger.actions import Actions
+from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.goal_awards import hold_reached
+from services.ledger.domain.merging import MERGE, Merged, merge
+from services.ledger.domain.needs import Needs
+from services.ledger.errors import (
+    AlreadyMerged,
+    MemberErased,
+    MemberInHousehold,
+    MergedMeanwhile,
+    SameMember,
+    UnknownMember,
+    merged_into,
+)
+from services.ledger.store import merging
+from shared.database import AnyConnection
+
+MERGES_SHOWN = 100
+
+
+async def merge_members(actions: Actions, connection: AnyConnection, wanted: Merged) -> Merged:
+    """Merge a member into the survivor; done once, it is done. All rows are locked in key order.
+
+    Raises:
+        SameMember: the two are one already by their ids.
+        UnknownMember, MemberErased, MemberMerged: see there.
+        AlreadyMerged: into somebody else.
+        MemberInHousehold: the other one is in one, and has to leave it first.
+        MergedMeanwhile: somebody was merged into the other one just now; try again.
+    """
+    survivor, other = (wanted.program_id, wanted.survivor_id), (wanted.program_id, wanted.member_id)
+    if survivor == other:
+        raise SameMember(f"{other[1]!r} is the member into whom to merge")
+    known = await actions.store.known_members(connection, {survivor, other})
+    for key in (survivor, other):
+        if key not in known:
+            raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
+    aliases = await merging.aliases_of(connection, actions.sql, other)
+    book = await _lock(actions, connection, wanted, {survivor, other, *aliases})
+    if (before := _merged_before(book, survivor, other)) is not None:
+        return await merging.read(connection, actions.sql, before) or wanted
+    if await merging.aliases_of(connection, actions.sql, other) != aliases:
+        raise MergedMeanwhile(f"somebody was merged into {other[1]!r} just now; try again")
+    if (pool_id := await connection.fetchval(actions.sql.household_of, *other)) is not None:
+        raise MemberInHousehold(
+            f"member {other[1]!r} is in the household {pool_id!r}; let them leave it first"
+        )
+    await actions.finish(connection, book)
+    return await _join(actions, connection, wanted, aliases)
+
+
+async def merges_into(actions: Actions, connection: AnyConnection, key: MemberKey) -> list[Merged]:
+    """Who was merged into this member, the latest first.
+
+    Raises:
+        UnknownMember: see there.
+    """
+    if not await connection.fetchval(actions.sql.member_exists, *key):
+        raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
+    return await merging.into(connection, actions.sql, key, MERGES_SHOWN)
+
+
+async def _lock(actions: Actions, connection: AnyConnection, wanted: Merged, keys: set[MemberKey]) -> Book:
+    """The book of all of them, settled."""
+    programs = {wanted.program_id: await actions.programs.one(connection, wanted.program_id)}
+    needs = Needs(members=dict.fromkeys(keys, wanted.merged_at), detailed=set(keys))
+    return await actions.settled(connection, needs, programs)
+
+
+def _merged_before(book: Book, survivor: MemberKey, other: MemberKey) -> MemberKey | None:
+    """The one that was merged, where exactly this was done before; None where it is to be done."""
+    for key in (survivor, other):
+        if book.member(key).erased_at is not None:
+            raise MemberErased(f"member {key[1]!r} asked to be forgotten")
+    if (home := book.homes.get(survivor)) is not None:
+        raise merged_into(survivor, home)
+    home = book.homes.get(other)
+    if home is not None and home != survivor:
+        raise AlreadyMerged(f"member {other[1]!r} was merged into {home[1]!r}", member_id=home[1])
+    return None if home is None else other
+
+
+async def _join(
+    actions: Actions, connection: AnyConnection, wanted: Merged, aliases: Iterable[MemberKey]
+) -> Merged:
+    """Give all rows their new owner, then join what both have of the same kind."""
+    survivor, other = (wanted.program_id, wanted.survivor_id), (wanted.program_id, wanted.member_id)
+    periods = await merging.move_rows(connection, actions.sql, survivor, other)
+    keys = [survivor, other, *aliases]
+    programs = {wanted.program_id: await actions.programs.one(connection, wanted.program_id)}
+    needs = Needs(
+        members=dict.fromkeys(keys, wanted.merged_at), detailed={survivor, other}, persons={survivor, other}
+    )
+    book = await actions.store.load(connection, needs, programs)
+    await merging.load_usage(connection, actions.sql, book, [survivor, other])
+    await actions.store.load_periods(
+        connection, book, {(*survivor, rule, period) for rule, period in periods}
+    )
+    made = merge(book, wanted, aliases=aliases)
+    for rule, period in periods:
+        hold_reached(book, survivor, rule, period, cause=f"{MERGE}:{other[1]}", at=wanted.merged_at)
+    await actions.finish(connection, book)
+    await merging.add(connection, actions.sql, made)
+    return made
