@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from asyncpg import LockNotAvailableError
 from httpx import Response
 
 from services.ledger.main import SERVICE
 from services.ledger.store.merging import JOINED, LEFT, MOVED
-from shared.events import CustomerDeleted
-from tests.support.events import MEMBER, NOON, a_refund, a_sign_up, an_event, an_order_paid
+from shared.events import CustomerDeleted, Event
+from tests.support.events import MEMBER, NOON, a_record, a_refund, a_sign_up, an_event, an_order_paid
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_rule
 from tests.support.programs import tea_and_cups
@@ -24,6 +26,7 @@ Database = Callable[[], Awaitable[str]]
 OLD = "old-7"
 SCOPES = "ledger:read ledger:write ledger:admin"
 PENDING = {"order.paid": "14 days after order.paid"}
+MOST_TRIES = 50
 WELCOME = a_rule("welcome", on="customer.signed_up", points="100")
 
 
@@ -55,6 +58,16 @@ async def asks(ledger: Running, path: str, member: str = MEMBER, **body: Any) ->
     async with ledger.client(scopes=SCOPES) as shop:
         address = f"/v1/members/{member}/{path}"
         return await (shop.post(address, json=body) if body else shop.get(address))
+
+
+async def handled(ledger: Running, *events: Event[Any]) -> None:
+    """One batch, tried again as a worker does where a row was locked: the first event of an old id waits for nobody."""
+    records = [ledger._placed(a_record(event, offset=0)) for event in events]
+    for _ in range(MOST_TRIES):
+        with contextlib.suppress(LockNotAvailableError):
+            await ledger.takes(records)
+            return
+    raise AssertionError("the batch was never let through")
 
 
 async def test_balances_lots_and_holds_move_and_verify_agrees(ledger: Running) -> None:
@@ -226,16 +239,10 @@ async def test_events_requests_and_merges_at_once_lose_and_double_nothing(ledger
     async def merging() -> list[Response]:
         return await asyncio.gather(*(merges(ledger, name) for name in (OLD, "a-1", "z-1", OLD)))
 
-    orders = [
-        ledger.receives(
-            an_order_paid("10.00", member=names[n % 4]), an_order_paid("1.00", member=names[-n % 4])
-        )
-        for n in range(4)
-    ]
-
     async def in_turn() -> None:
-        for order in orders:
-            await order
+        for n in range(4):
+            late = an_order_paid("10.00", member=names[n]), an_order_paid("1.00", member=names[-n % 4])
+            await handled(ledger, *late)
 
     done, merged, _ = await asyncio.gather(
         asyncio.gather(*(spends(n) for n in range(40))), merging(), in_turn()

@@ -83,18 +83,22 @@ async def test_each_item_has_a_result_of_its_own_and_the_statement_names_the_par
         a_credit("t-1"),
         a_credit("t-1", "25.00"),
         a_credit("t-6", "2400.00"),
+        a_credit("t-7", happened_at="2031-01-01T00:00:00Z"),
     )
     assert [each["result"] for each in results] == [
         "done", "done", "refused", "refused", "refused", "unchanged", "refused", "refused",
+        "refused",
     ]  # fmt: skip
     assert [each["problem"]["code"] for each in results if each["problem"]] == [
         "unknown_member", "invalid_amount", "credit_invalid", "credit_conflict", "partner_budget_spent",
+        "credit_invalid",
     ]  # fmt: skip
     assert results[0]["credit"] | {"booked_at": None, "happened_at": None} == {
         "transaction_id": "t-1", "member_id": MEMBER, "asset": "points", "amount": "24.00", "currency": "EUR",
         "points": 12, "reversed": 0, "program_version": 1, "booked_at": None, "happened_at": None,
     }  # fmt: skip
     assert (await available(ledger), await available(ledger, OTHER)) == (12, 2)
+    assert await ledger.ports.pool.fetchval("SELECT count(DISTINCT bucket) FROM ledger.budget_slot") == 1
     async with ledger.client() as merchant:
         (entry,) = (await merchant.get(f"/v1/members/{MEMBER}/statement")).json()["items"]
         assert (entry["from_account"], entry["kind"]) == ("partner:river-bank", "partner")

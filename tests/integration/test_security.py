@@ -41,6 +41,8 @@ SERVICES: dict[str, Service] = {
 ONLY_ASK = ("/quote", "/preview", "/validate")
 """What is asked with a body, and changes nothing."""
 FOR_STAFF = (
+    "/merge",
+    "/merges",
     "/rewards/{reward_id}/use",
     "/rewards/{reward_id}/void",
     "/gifts",
@@ -260,7 +262,7 @@ async def test_a_token_without_the_scope_is_refused_whatever_else_it_may_do(
 async def test_reading_is_no_right_to_write(town: Town) -> None:
     for operation in town.operations():
         asks = operation.method == "GET" or operation.path.endswith(ONLY_ASK)
-        verbs = (":read",) if asks else (":write", ":approve")
+        verbs = (":read",) if asks else (":write", ":approve", ":admin")
         assert all(scope.endswith(verbs) for scope in operation.scopes), f"{operation}: {operation.scopes}"
 
 

@@ -161,6 +161,14 @@ def test_a_removed_review_frees_its_product() -> None:
     assert desk.balance() == (0, 40, 0)
 
 
+def test_a_review_that_is_removed_twice_frees_its_product_once() -> None:
+    desk = Desk(a_document(a_rule("review", on="review.published", points="20", limit="1 per product")))
+    first = a_review(product="tea")
+    desk.receives(first, a_review_removed(first), a_review(product="tea"))
+    desk.receives(a_review_removed(first), a_review(product="tea"))
+    assert desk.balance() == (0, 20, 0)
+
+
 def test_a_removed_review_frees_no_other_cap() -> None:
     desk = Desk(
         a_document(a_rule(on="review.published", points="20", limit="1 per product", at_most="20 per month"))

@@ -223,10 +223,15 @@ def _budgets(
     purchases: Sequence[Purchase],
     now: datetime,
 ) -> dict[BudgetKey, int]:
-    """The budgets of the partner's that the purchases may take from; each has one slot, so how much is no matter."""
+    """The budgets of the partner's that the purchases may take from; each has one slot, so how much is no matter.
+
+    A purchase that lies in the future will be refused, and should leave no budget of that time behind.
+    """
     wanted: dict[BudgetKey, int] = {}
     for purchase in purchases:
         at = purchase.happened_at or now
+        if at > now + partners.CLOCKS_DIFFER:
+            continue
         program = versions.at(at).rules
         agreement = program.partners.get(partner)
         if agreement is not None and agreement.budget is not None:

@@ -79,8 +79,9 @@ def take_back_review(event: Event[Any], book: Book, key: MemberKey) -> bool:
         if award.award_id.startswith(f"review:{event.data.review_id}:"):
             found = True
             program = book.versions_of(key[0]).at(event.time).rules
-            for rule, bucket in award.breakdown.get("subjects", []):
-                caps.free(book, key, rule, bucket)
+            if award.held_points:  # told once more, it frees nothing more
+                for rule, bucket in award.breakdown.get("subjects", []):
+                    caps.free(book, key, rule, bucket)
             hold_target(book, award, program, 0, cause=event.id, at=event.time)
     return found
 
