@@ -22,7 +22,7 @@ from services.notifier.main import SERVICE as NOTIFIER
 from services.referrals.main import SERVICE as REFERRALS
 from services.tiers.main import SERVICE as TIERS
 from shared.cli import application
-from shared.events import Event, PaidWith, PointsDonated
+from shared.events import Event, OrderLine, PaidWith, PointsDonated, RefundLine
 from shared.program_file import read_program
 from tests.support.events import (
     MEMBER,
@@ -263,6 +263,26 @@ async def test_a_member_gives_points_to_a_cause_of_their_choice(shop: Shop) -> N
     told = [event.data for event in await shop.ledger.told() if isinstance(event.data, PointsDonated)]
     assert [(each.charity, each.points) for each in told] == [("food bank", 100), ("forest", 100)]
     assert await shop.has() == 30
+
+
+@story("merchant-gives")
+async def test_each_item_sends_two_dollars_to_the_food_bank_until_it_comes_back(shop: Shop) -> None:
+    """Three items are 6.00. One comes back: 4.00. The member's own points are none of it."""
+    lines = (OrderLine(line_id="1", total="36.00", quantity="3"),)
+    order = an_order_paid("36.00", lines=lines)
+    await shop.sees(order)
+    told = [event.data for event in await shop.ledger.told() if isinstance(event.data, PointsDonated)]
+    assert [(each.charity, each.asset, each.points) for each in told] == [("food bank", "donation:USD", 600)]
+    assert await shop.why(order) == {"two dollars an item": None}
+    await shop.sees(a_refund(order, lines=(RefundLine(line_id="1", quantity="1"),), at=NOON + DAY))
+    entries = (await shop.gets("statement?asset=donation:USD"))["items"]
+    assert [(entry["from_account"], entry["to_account"], entry["amount"]) for entry in entries] == [
+        ("charity:food bank", "reversed", 200), ("issued", "charity:food bank", 600),
+    ]  # fmt: skip
+    assert (await shop.has("donation:USD"), await shop.has()) == (0, 0)
+    await shop.sees(a_cancellation(order, at=NOON + 2 * DAY))
+    owed = "SELECT sum(amount) FROM ledger.movement WHERE account = 'charity:food bank'"
+    assert await shop.ledger.ports.pool.fetchval(owed) == 0
 
 
 @story("coalition")

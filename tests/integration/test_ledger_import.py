@@ -88,7 +88,7 @@ async def test_a_row_is_taken_once_also_by_many_at_once_and_never_with_other_con
 
 
 async def test_one_fault_keeps_all_rows_out_and_a_dry_run_tells_every_one(ledger: Running) -> None:
-    rows = [LOT, LOT | {"row": "lot-2", "expires_at": "2026-01-01T00:00:00Z"}, {"row": "x"}]
+    rows: list[Any] = [LOT, LOT | {"row": "lot-2", "expires_at": "2026-01-01T00:00:00Z"}, {"row": "x"}]
     dry = await imports(ledger, *rows, query="?dry_run=true")
     assert (dry.status_code, dry.json()["imported"]) == (200, 1)
     assert [(fault["line"], fault["message"][:21]) for fault in dry.json()["faults"]] == [
@@ -131,7 +131,7 @@ async def test_who_was_erased_is_not_brought_back_and_what_was_brought_is_forgot
 async def test_verify_finds_points_that_no_row_brought(ledger: Running) -> None:
     await imports(ledger, LOT)
     async with ledger.ports.pool.acquire() as connection, connection.transaction():
-        kept = await connection.fetchrow("DELETE FROM ledger.imported_row RETURNING *")
+        kept: Any = await connection.fetchrow("DELETE FROM ledger.imported_row RETURNING *")
     assert await ledger.differences() == [
         f"program demo, member {MEMBER}: imported rows say that they brought 0 points, but their transfers moved 300"
     ]

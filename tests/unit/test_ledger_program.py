@@ -21,7 +21,7 @@ from tests.support.ledger import PER_EURO, a_document, a_program, a_rule, at
 from tests.support.programs import TEA_AND_CUPS
 
 FIXED = a_rule(points="5")
-ONE_THING = "a rule has one of `points`, `gives`, `credit`, `cashback`, `times`"
+ONE_THING = "a rule has one of `points`, `gives`, `credit`, `cashback`, `donate`, `times`"
 
 
 def faults(document: dict[str, Any]) -> list[tuple[str, str]]:

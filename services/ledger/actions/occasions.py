@@ -1,4 +1,5 @@
-"""Brings members up to date with a version of the program that rewards another occasion of the calendar.
+"""Brings members up to date with a version of the program that rewards another occasion of the calendar, or lets points
+live otherwise.
 
 What a newcomer would get wrong: a version that drops an occasion needs nothing. Whoever is looked at for it finds that
 no rule holds at that moment; too early a look is harmless, only one too late would be wrong.
@@ -13,6 +14,7 @@ from services.ledger.actions import Actions
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.occasions import FIRST_PURCHASE, note_purchase, schedule_occasions
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.switching import switches_of
 from services.ledger.store.persons import first_purchases
 from shared.database import AnyConnection
 from shared.programs import BEGINNING_OF_TIME, Versions
@@ -44,7 +46,9 @@ async def sweep(actions: Actions, connection: AnyConnection, todo: Sweep) -> Swe
     """Schedule the next occasion of some hundred members; what is left to do, None at the end."""
     versions = await actions.programs.one(connection, todo.program_id)
     keys = []
-    if new := _new_occasions(versions, todo):
+    new = _new_occasions(versions, todo)
+    moved = [each for each in switches_of(versions) if each.version > todo.swept_version]
+    if new or moved:
         rows = await connection.fetch(
             actions.sql.next_members, todo.program_id, todo.swept_to, MEMBERS_AT_ONCE
         )
@@ -59,6 +63,8 @@ async def sweep(actions: Actions, connection: AnyConnection, todo: Sweep) -> Swe
             note_purchase(book, key, at)
     for key in keys:
         schedule_occasions(book, key)
+        for switch in moved:
+            book.schedule(key, switch.at)
     await actions.store.save(connection, book)
     swept_to = keys[-1][1]
     await connection.execute(

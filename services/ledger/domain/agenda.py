@@ -20,14 +20,15 @@ from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
 from services.ledger.domain.expiring import Expiring, next_told
 from services.ledger.domain.issued import Issued
 from services.ledger.domain.occasions import Occasion, occasions_of
+from services.ledger.domain.switching import Switch, next_switch
 from shared.rows import Rows
 
-Ripe = Award | Lot | Issued | Hold | Occasion | Expiring
+Ripe = Award | Lot | Issued | Hold | Occasion | Expiring | Switch
 """What falls due by itself."""
 Due = tuple[datetime, int, str, Ripe]
 """When, whose turn it is among all that is due at one instant (two parts), and what."""
 
-ACTIVATES, EXPIRES, TIMES_OUT, COMES, TELLS = 0, 1, 2, 3, 4
+MOVES, ACTIVATES, EXPIRES, TIMES_OUT, COMES, TELLS = -1, 0, 1, 2, 3, 4
 
 
 class Agenda:
@@ -61,9 +62,9 @@ class Agenda:
         while heap:
             at, turn, name, _, what, rows, key, row = heap[0]
             if rows.get(self._key, key) is row:
-                return min([(at, turn, name, what), *_occasions(book, self._key)], key=_in_turn)
+                return min([(at, turn, name, what), *_of_program(book, self._key)], key=_in_turn)
             heappop(heap)
-        return min(_occasions(book, self._key), key=_in_turn, default=None)
+        return min(_of_program(book, self._key), key=_in_turn, default=None)
 
     def _entries(self, book: Book, rows: Rows[Any, Any, Any], key: Any) -> Iterator[tuple[Any, ...]]:
         row = rows.get(self._key, key)
@@ -84,9 +85,11 @@ def _in_turn(due: Due) -> tuple[datetime, int, str]:
     return due[:3]
 
 
-def _occasions(book: Book, key: MemberKey) -> Iterator[Due]:
+def _of_program(book: Book, key: MemberKey) -> Iterator[Due]:
     for occasion in occasions_of(book, key):
         yield occasion.at, COMES, occasion.trigger, occasion
+    for switch in next_switch(book, key):
+        yield switch.at, MOVES, str(switch.version), switch
 
 
 def _dues(book: Book, row: Award | Lot | Issued | Hold) -> Iterator[Due]:

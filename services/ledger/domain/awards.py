@@ -29,11 +29,12 @@ from services.ledger.domain.book import (
 )
 from services.ledger.domain.caps import Cut
 from services.ledger.domain.conditions import Facts
+from services.ledger.domain.donations import donate, is_donation
 from services.ledger.domain.earning import ONCE, Earned, Frozen
-from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.lots import open_lot
 from services.ledger.domain.persons import kept_with_award
 from services.ledger.domain.program import LedgerProgram, Wait
+from services.ledger.domain.switching import expiry_when_opened
 from shared.calendar import due_in_days
 from shared.events import PointsEarned, PointsPending, PointsReversed, RulePoints
 from shared.rows import Row, replace
@@ -141,6 +142,9 @@ def credit(
     rules: tuple[RulePoints, ...] = (),
 ) -> None:
     """Put points of an award where it stands: into pending, or into available with a lot."""
+    if is_donation(award.asset):
+        donate(book, award, points, kind=kind, from_account=from_account, cause=cause, at=at)
+        return
     key = (award.program_id, award.member_id)
     account = AVAILABLE if award.state == AVAILABLE else PENDING
     transfer = book.post(
@@ -157,7 +161,7 @@ def credit(
     )
     held = award.held_points if award.order_id else None
     if account == AVAILABLE:
-        expires_at = expiry_of(program.policy_for(award.asset), at)
+        expires_at = expiry_when_opened(book, key[0], program, award.asset, at)
         open_lot(book, transfer, expires_at)
         book.announce(
             transfer, PointsEarned, expires_at=expires_at, kind=award.kind, rules=rules, order_points=held
@@ -189,7 +193,7 @@ def activate(book: Book, award: Award, program: LedgerProgram) -> None:
         award_id=award.award_id,
         order_id=award.order_id,
     )
-    expires_at = expiry_of(program.policy_for(award.asset), at)
+    expires_at = expiry_when_opened(book, key[0], program, award.asset, at)
     open_lot(book, transfer, expires_at)
     was_active(book, key, at)
     held = award.held_points if award.order_id else None

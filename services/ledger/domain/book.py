@@ -27,6 +27,7 @@ from shared.rows import Entries, Journal, Row, Rows, replace
 if TYPE_CHECKING:  # guests have purchases, agendas dues
     from services.ledger.domain.agenda import Agenda
     from services.ledger.domain.guests import Guests
+    from services.ledger.domain.switching import Switch
 
 MemberKey = tuple[str, str]
 """Program and member: the group of every row."""
@@ -58,6 +59,8 @@ class Member(Row, frozen=True, gc=False):
     next_due: datetime | None = None
     erased_at: datetime | None = None
     merged_into: str | None = None
+    lots_version: int = 0
+    """Up to which version of the program their lots have followed a change of the expiry policy."""
 
     def level_before(self, time: datetime) -> Level | None:
         """The level held just before `time`, None for none."""
@@ -254,6 +257,8 @@ class Book:
     """How many days before points expire their members are told, by program and asset."""
     homes: dict[MemberKey, MemberKey] = field(default_factory=dict)  # who was merged into whom
     agendas: dict[MemberKey, Agenda] = field(default_factory=dict)
+    switches: dict[str, tuple[Switch, ...]] = field(default_factory=dict)
+    """The versions that let something live otherwise than the version before, by program."""
     striving: dict[str, bool] = field(default_factory=dict)
     guests: Guests | None = None
     """Orders of guests; None where no program of the batch keeps any."""
@@ -343,21 +348,8 @@ class Book:
     def remember_removed_review(self, key: MemberKey, review_id: str, at: datetime) -> None:
         """Keep an empty award in the place of a review that is removed before it came."""
         version = self.versions_of(key[0]).at(at).number
-        self.put_award(
-            Award(
-                *key,
-                f"removed:{review_id}",
-                POINTS,
-                "award",
-                None,
-                review_id,
-                at,
-                version,
-                0,
-                "cancelled",
-                {},
-            )
-        )
+        award_id = f"removed:{review_id}"
+        self.put_award(Award(*key, award_id, POINTS, "award", None, review_id, at, version, 0, CANCELLED, {}))
 
     def schedule(self, key: MemberKey, due_at: datetime | None) -> None:
         """See to it that the member is looked at when something falls due."""

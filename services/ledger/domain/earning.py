@@ -154,7 +154,7 @@ class _Reckoning:
         base = self._base(rules.base.among(self._holding))
         multipliers = rules.multipliers.among(self._holding)
         factors = None
-        if multipliers or self._level is not None:
+        if multipliers or (self._level is not None and rules.levelled):
             factors = self._factors(multipliers, base)
         bonus = self._bonuses(rules.bonuses.among(self._holding))
         return self._rounded(rules, base, factors, bonus)

@@ -34,6 +34,7 @@ from services.ledger.domain.lots import open_lot, open_lots, remove, spending_or
 from services.ledger.domain.occasions import note_purchase, schedule_occasions
 from services.ledger.domain.orders import PAID, award_id_of, awards_of_order, follow_refunds
 from services.ledger.domain.persons import remember
+from services.ledger.domain.switching import catch_up
 from services.ledger.errors import ImportFault
 from shared.events import CustomerUpdated, OrderPaid, PointsEarned, PointsPending, PointsReversed
 from shared.orders import order_of
@@ -130,6 +131,7 @@ def _open(book: Book, key: MemberKey, said: Opening, now: datetime) -> None:
 def _open_lot(book: Book, key: MemberKey, said: Opening, now: datetime) -> None:
     earned_at = said.earned_at or now
     expires_at = _expiry(book, key, said, earned_at)
+    catch_up(book, key, now)  # no switch of before moves what comes now
     if expires_at is not None and expires_at <= now:
         raise ImportFault(f"these points expired on {expires_at.isoformat()}; leave the row out")
     award_id = award_id_of(said.order_id, said.asset) if said.order_id is not None else None

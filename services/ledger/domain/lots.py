@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from services.ledger.domain.book import AVAILABLE, EXPIRED, Book, Draw, Lot, MemberKey, Transfer
 from services.ledger.domain.expiring import first_look, without_past
+from services.ledger.domain.switching import follow_late
 from services.ledger.errors import InsufficientPoints
 from shared.events import PointsExpired
 from shared.rows import replace
@@ -105,8 +106,9 @@ def open_lot(book: Book, transfer: Transfer, expires_at: datetime | None) -> Lot
         amount,
         amount,
     )
+    lot = follow_late(book, key, lot)
     book.put_lot(lot)
-    if expires_at is not None:
+    if lot.expires_at is not None:
         book.schedule(key, first_look(book, lot))
     return lot
 

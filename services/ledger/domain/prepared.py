@@ -84,13 +84,25 @@ class Alike:
 class OfAsset:
     """The rules that give one asset: all of them, and by what they give.
 
-    `bounded` is true where the program bounds what all of them give together.
+    `bounded` is true where the program bounds what all of them give together, `levelled` where the member's level
+    multiplies it: not what goes to a charity.
     """
 
-    __slots__ = ("asset", "base", "bonuses", "bounded", "multipliers", "rounding", "rounds_down", "rules")
+    __slots__ = (
+        "asset",
+        "base",
+        "bonuses",
+        "bounded",
+        "levelled",
+        "multipliers",
+        "rounding",
+        "rounds_down",
+        "rules",
+    )
 
     def __init__(self, asset: str, rules: Sequence[ReadyRule], rounding: Rounding, bounded: bool) -> None:
         self.asset = asset
+        self.levelled = not asset.startswith("donation:")
         self.rounding = rounding
         self.rounds_down = rounding is Rounding.DOWN
         self.bounded = bounded

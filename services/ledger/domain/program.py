@@ -113,6 +113,8 @@ class LedgerProgram:
     """Above how many an adjustment by hand needs a second person, by asset."""
     asset_waits: Mapping[str, Mapping[str, Wait]] = field(default_factory=dict)
     """How long awards of an asset are pending, where that differs: by asset and trigger."""
+    charities: Mapping[str, str] = field(default_factory=dict)
+    """Who gets what the merchant donates, by asset."""
     partners: Mapping[str, Agreement] = field(default_factory=dict)
     """Other companies that credit points to members, by name."""
     pools: PoolTerms | None = None

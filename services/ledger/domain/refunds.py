@@ -28,6 +28,7 @@ from services.ledger.domain.book import (
     Draw,
     MemberKey,
 )
+from services.ledger.domain.donations import is_donation, take_donation_back
 from services.ledger.domain.lots import open_lots, remove, spending_order, take
 from services.ledger.domain.program import LedgerProgram, Negative
 from services.ledger.domain.rewards import void_bought_since
@@ -43,6 +44,8 @@ def hold_target(
     missing = target - award.held_points
     if missing > 0 and award.state != CANCELLED:
         _give_again(book, award, program, missing, cause=cause, at=at)
+    elif missing < 0 and is_donation(award.asset):
+        take_donation_back(book, award, -missing, cause=cause, at=at)
     elif missing < 0 and award.state in (PENDING, WAITING):
         _take_pending(book, award, -missing, cause=cause, at=at)
     elif missing < 0:

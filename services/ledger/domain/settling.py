@@ -21,6 +21,7 @@ from services.ledger.domain.issued import Issued
 from services.ledger.domain.lots import expire
 from services.ledger.domain.occasions import Occasion, celebrate
 from services.ledger.domain.rewards import expire_reward
+from services.ledger.domain.switching import Switch, follow_switch
 from shared.rows import replace
 
 
@@ -48,6 +49,8 @@ def _do(book: Book, key: MemberKey, due: Due) -> None:
             expire_reward(book, what, at)
         case Hold():
             release(book, key, what.hold_id, cause=what.hold_id, at=at, state=TIMED_OUT)
+        case Switch():
+            follow_switch(book, key, what)
         case Occasion():
             celebrate(book, key, what)
         case Expiring():

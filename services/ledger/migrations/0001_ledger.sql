@@ -12,6 +12,8 @@ CREATE TABLE ledger.member (
     erased_at timestamptz,
     -- the member that this one was merged into: its id is another name of that one, never of a third
     merged_into text CHECK (merged_into <> member_id),
+    -- up to which version of the program the expiries of the lots have followed a change of policy
+    lots_version integer NOT NULL DEFAULT 0,
     PRIMARY KEY (program_id, member_id)
 ) WITH (fillfactor = 80);
 CREATE INDEX member_merged ON ledger.member (program_id, merged_into) WHERE merged_into IS NOT NULL;

@@ -13,6 +13,7 @@ from services.ledger.domain.program import LedgerProgram
 from services.ledger.program.adjustments import four_eyes_of
 from services.ledger.program.assets import asset_waits_of, policies_of
 from services.ledger.program.caps import program_budgets_of, program_caps_of
+from services.ledger.program.donations import charities_of, donation_waits_of
 from services.ledger.program.earning import rules_of
 from services.ledger.program.gifts import gifts_of
 from services.ledger.program.goals import goals_of
@@ -54,7 +55,8 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         caps=program_caps_of(reader),
         budgets=program_budgets_of(reader),
         goals=goals_of(reader),
-        asset_waits=asset_waits_of(reader),
+        asset_waits=asset_waits_of(reader) | donation_waits_of(reader),
+        charities=charities_of(reader),
         four_eyes=four_eyes_of(reader),
         partners=partners_of(reader),
         pools=pools_of(reader),

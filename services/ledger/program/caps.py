@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 
 from services.ledger.domain.budgets import Budget
+from services.ledger.domain.donations import is_donation
 from services.ledger.domain.rules import Cap
-from services.ledger.program.assets import amount_of
+from services.ledger.program.assets import amount_of, credit_in
 from services.ledger.program.reading import Reader
 from services.ledger.words.earning import EarnRule
 from shared.calendar import Period
@@ -120,7 +121,7 @@ def _points(reader: Reader, text: str, asset: str, path: Path) -> int | None:
     of, points = amount_of(reader, text, path)
     if len(reader.faults) > before:
         return None
-    if of != asset:
+    if of != asset and not (is_donation(asset) and of == credit_in(asset.partition(":")[2])):
         reader.fault(path, f"the rule gives {asset}; say how many of these, not of {of}")
         return None
     if points.denominator != 1:

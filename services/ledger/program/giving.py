@@ -11,6 +11,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from services.ledger.domain.book import POINTS
+from services.ledger.domain.donations import donated_in
 from services.ledger.program.assets import Amount, amount_of, asset_named, credit_in
 from services.ledger.program.reading import Reader
 from services.ledger.words.earning import EarnRule
@@ -32,6 +33,9 @@ def giving_of(reader: Reader, words: EarnRule, path: Path) -> Amount:
         return amount_of(reader, words.gives, (*path, "gives"))
     if words.credit is not None:
         return amount_of(reader, words.credit, (*path, "credit"))
+    if words.donate is not None:
+        minor, currency = reader.money(words.donate, (*path, "donate"))
+        return donated_in(currency), Fraction(minor)
     return POINTS, Fraction(words.points or "0")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 
-from services.ledger.simulation.trial import CREDIT
+from services.ledger.simulation.trial import CREDIT, MONEY
 from shared.money import digits_of, rounded, to_decimal_string
 
 UNKNOWN = "not known"
@@ -25,21 +25,22 @@ def counted(number: int, thing: str) -> str:
 
 
 def amount(asset: str, number: int) -> str:
-    """So much of an asset: `357,294` points, `5.00 EUR` of store credit."""
-    return money(number, asset.removeprefix(CREDIT)) if asset.startswith(CREDIT) else whole(number)
+    """So much of an asset: `357,294` points, `5.00 EUR` of store credit or donations."""
+    return money(number, asset.partition(":")[2]) if asset.startswith(MONEY) else whole(number)
 
 
 def short(asset: str, number: int) -> str:
     """The same beside an axis: no currency, and no cents where there are none."""
-    if not asset.startswith(CREDIT):
+    if not asset.startswith(MONEY):
         return whole(number)
-    units, cents = divmod(number, 10 ** digits_of(asset.removeprefix(CREDIT)))
+    units, cents = divmod(number, 10 ** digits_of(asset.partition(":")[2]))
     return amount(asset, number).partition(" ")[0] if cents else whole(units)
 
 
 def noun(asset: str) -> str:
     """What is counted, in words."""
-    return f"store credit in {asset.removeprefix(CREDIT)}" if asset.startswith(CREDIT) else asset
+    kind = "store credit" if asset.startswith(CREDIT) else "donations"
+    return f"{kind} in {asset.partition(':')[2]}" if asset.startswith(MONEY) else asset
 
 
 def signed(text: str, number: int) -> str:

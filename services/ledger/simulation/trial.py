@@ -17,6 +17,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 
 from services.ledger.domain.book import POINTS
+from services.ledger.domain.donations import PREFIX
 from services.ledger.domain.program import After, LedgerProgram
 from shared.calendar import midnight_after
 from shared.errors import InvalidInput
@@ -24,6 +25,7 @@ from shared.money import digits_of, rounded
 from shared.programs import BEGINNING_OF_TIME, Version, Versions
 
 CREDIT = "credit:"  # store credit of a currency; its unit is the minor unit
+MONEY = (CREDIT, PREFIX)  # so is that of what the merchant donates
 USUAL_FULFILMENT_DAYS = 3  # a parcel within a country
 _VALUE = re.compile(
     r"(?P<amount>\d{1,9}(?:\.\d{1,6})?) (?P<currency>[A-Z]{3})(?: per (?P<points>[1-9]\d{0,8}))?"
@@ -100,8 +102,8 @@ def values_of(program: LedgerProgram, said: str | None) -> dict[str, Value]:
     Raises:
         InvalidInput: what was said is no value of a point.
     """
-    credits = [asset for asset in program.assets if asset.startswith(CREDIT)]
-    values = {asset: Value(Fraction(1), asset.removeprefix(CREDIT), "as money") for asset in credits}
+    money = [asset for asset in program.assets if asset.startswith(MONEY)]
+    values = {asset: Value(Fraction(1), asset.partition(":")[2], "as money") for asset in money}
     checkout = program.checkout
     if said is not None:
         values[POINTS] = _said(said)

@@ -9,14 +9,14 @@ ON CONFLICT DO NOTHING
 -- is used whatever the planner believes about an empty table.
 SELECT m.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, joined_at, levels, next_due, erased_at, merged_into FROM ledger.member
+    SELECT program_id, member_id, joined_at, levels, next_due, erased_at, merged_into, lots_version FROM ledger.member
     WHERE program_id = k.program_id AND member_id = k.member_id FOR UPDATE
 ) AS m
 
 -- name: read_members
 SELECT m.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, joined_at, levels, next_due, erased_at, merged_into FROM ledger.member
+    SELECT program_id, member_id, joined_at, levels, next_due, erased_at, merged_into, lots_version FROM ledger.member
     WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS m
 
@@ -24,16 +24,17 @@ CROSS JOIN LATERAL (
 -- Further members, out of order: nobody is waited for, so no circle can close.
 SELECT m.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, joined_at, levels, next_due, erased_at, merged_into FROM ledger.member
+    SELECT program_id, member_id, joined_at, levels, next_due, erased_at, merged_into, lots_version FROM ledger.member
     WHERE program_id = k.program_id AND member_id = k.member_id FOR UPDATE NOWAIT
 ) AS m
 
 -- name: update_members
 UPDATE ledger.member AS m
 SET joined_at = k.joined_at, levels = k.levels, next_due = k.next_due, erased_at = k.erased_at,
-    merged_into = k.merged_into
-FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::timestamptz[], $6::timestamptz[], $7::text[])
-    AS k (program_id, member_id, joined_at, levels, next_due, erased_at, merged_into)
+    merged_into = k.merged_into, lots_version = k.lots_version
+FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::timestamptz[], $6::timestamptz[], $7::text[],
+            $8::int[])
+    AS k (program_id, member_id, joined_at, levels, next_due, erased_at, merged_into, lots_version)
 WHERE m.program_id = k.program_id AND m.member_id = k.member_id
 
 -- name: due_members

@@ -291,7 +291,7 @@ class Store:
     async def _save_members(self, connection: AnyConnection, book: Book) -> None:
         members = book.members.updated()
         if members:
-            await connection.execute(self._sql.update_members, *_columns([member_row(m) for m in members], 7))
+            await connection.execute(self._sql.update_members, *_columns([member_row(m) for m in members], 8))
         balances = sorted(book.balances.changed(), key=lambda b: (b.program_id, b.member_id, b.asset))
         if balances:
             await connection.execute(self._sql.save_balances, *_columns(map(astuple, balances), 7))

@@ -13,7 +13,7 @@ from services.ledger.words.conditions import If
 from services.ledger.words.kinds import MoneyText, Number
 from shared.program_file import Section
 
-GIVES = ("points", "gives", "credit", "cashback", "times")
+GIVES = ("points", "gives", "credit", "cashback", "donate", "times")
 """The words for what a rule gives; it has one of them."""
 NOT_OF_GOALS = ("per", "whole_units", "bonus", "at_most", "budget", "beyond", "priority", "stackable")
 """What a rule with `for_spending` cannot say: it is a bonus of its own, outside the award of any order."""
@@ -42,6 +42,14 @@ class EarnRule(Section):
         default=None,
         description="This share of what was spent as store credit, in the program's currency or in that of `if`.",
         examples=["5 %"],
+    )
+    donate: MoneyText | None = Field(
+        default=None,
+        description="The merchant gives so much to a charity instead of the member; once, or `per: item`.",
+        examples=["2.00 USD"],
+    )
+    to: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f:]{1,100}$")] | None = Field(
+        default=None, description="The charity that gets what is donated.", examples=["food bank"]
     )
     times: Number | None = None
     of: AssetName | None = Field(
@@ -96,6 +104,8 @@ class EarnRule(Section):
             raise ValueError(
                 "`cashback` is a share of what was spent: it is `on: order.paid` and has no `per`"
             )
+        if (self.donate is None) != (self.to is None):
+            raise ValueError("`donate` says how much and `to` who gets it; one needs the other")
         if self.for_spending is not None:
             self._is_a_goal()
         if self.times is not None and (self.per or self.limit or self.at_most or self.budget):
@@ -109,7 +119,7 @@ class EarnRule(Section):
     def _is_a_goal(self) -> None:
         if self.on != "order.paid":
             raise ValueError("`for_spending` adds up orders: it is `on: order.paid`")
-        if self.times is not None or self.cashback is not None:
+        if self.times is not None or self.cashback is not None or self.donate is not None:
             raise ValueError("for a spend that is reached a rule gives `points`, `gives` or `credit`")
         more = [name for name in NOT_OF_GOALS if name in self.model_fields_set]
         if more:
