@@ -166,9 +166,9 @@ async def test_people_see_how_much_of_each_budget_is_given(workers: list[Running
     found = [tuple(row.values()) for row in first["items"] + rest["items"]]
     assert found == [
         (None, None, "stamps", "points", "ever", 5, "3", "2"),
-        (None, "base", "points", "points", "month:2026-05-01", 100, "17.25", "82.75"),
-        (None, "base", "points", "points", "month:2026-06-01", 100, "0.5", "99.5"),
-        (None, "stamp", "stamps", "times", "ever", 9, "3", "6"),
+        ("base", None, "points", "points", "month:2026-05-01", 100, "17.25", "82.75"),
+        ("base", None, "points", "points", "month:2026-06-01", 100, "0.5", "99.5"),
+        ("stamp", None, "stamps", "times", "ever", 9, "3", "6"),
     ]
     assert rest["next"] is None
 

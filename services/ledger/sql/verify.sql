@@ -80,16 +80,24 @@ WHERE h.points IS DISTINCT FROM t.held
 ORDER BY 1, 2, 3, 4 LIMIT $1
 
 -- name: awards_missing
--- Transfers of an award that is not there.
-SELECT t.program_id, t.member_id, t.asset, t.award_id, min(t.version) AS version
-FROM ledger.transfer AS t
-LEFT JOIN ledger.award AS a ON a.program_id = t.program_id AND a.member_id = t.member_id AND a.award_id = t.award_id
-WHERE t.award_id IS NOT NULL AND a.award_id IS NULL
-  AND NOT EXISTS (
-      SELECT FROM ledger.member AS f
-      WHERE f.program_id = t.program_id AND f.member_id = t.member_id AND f.merged_into IS NOT NULL
-  )
-GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 LIMIT $1
+-- Transfers of an award that is not there. EXCEPT compares sets: a join may look through all awards of a member for
+-- each of their transfers.
+SELECT m.program_id, m.member_id, t.asset, m.award_id, t.version
+FROM (
+    SELECT program_id, member_id, award_id FROM ledger.transfer WHERE award_id IS NOT NULL
+    EXCEPT
+    SELECT program_id, member_id, award_id FROM ledger.award
+) AS m
+CROSS JOIN LATERAL (
+    SELECT asset, min(version) AS version FROM ledger.transfer
+    WHERE program_id = m.program_id AND member_id = m.member_id AND award_id = m.award_id
+    GROUP BY 1
+) AS t
+WHERE NOT EXISTS (
+    SELECT FROM ledger.member AS f
+    WHERE f.program_id = m.program_id AND f.member_id = m.member_id AND f.merged_into IS NOT NULL
+)
+ORDER BY 1, 2, 3, 4 LIMIT $1
 
 -- name: pending_awards_off
 -- Where what an award has pending is not what it waits with.
