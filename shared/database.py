@@ -24,6 +24,7 @@ IDLE_IN_TRANSACTION_SECONDS = 30.0  # a stopped worker must not keep its members
 NOT_NOW = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a line that breaks just while a statement begins
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,

@@ -110,6 +110,11 @@ class OnPostgres(LedgerModel):
         self.house.does(self._settle())
 
     def applies(self, document: dict[str, Any]) -> None:
+        """With the expiry of the first version: who follows a new one when is the affair of a sweep (`switching`)."""
+        first, ledger = self.desk.document["ledger"], document["ledger"]
+        lives = {"points": first["points"]} if "points" in first else {}
+        rest = {name: words for name, words in ledger.items() if name != "points"}
+        document = document | {"ledger": rest | lives}
         super().applies(document)
         self.house.does(self.ledger.applies(document, at=self.desk.now))
 

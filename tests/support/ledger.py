@@ -20,6 +20,7 @@ from services.ledger.domain.lots import open_lots
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.quotes import Quote
 from services.ledger.domain.settling import settle
+from services.ledger.domain.switching import switches_of
 from services.ledger.handlers import on
 from services.ledger.program import parse
 from shared.errors import ServiceError
@@ -111,9 +112,14 @@ class Desk:
         number = versions.newest.number + 1
         version = Version(PROGRAM, number, self.now, self.now, document, parse(document))
         self.book.programs = {PROGRAM: Versions((*versions.all, version))}
-        for known in (self.book.occasions, self.book.announced_days, self.book.striving, self.book._counting):
+        book = self.book
+        for known in (book.occasions, book.announced_days, book.striving, book.switches, book._counting):
             known.clear()  # what a book of the next batch would find out anew
-        self.book.agendas.clear()
+        book.agendas.clear()
+        for switch in switches_of(book.versions_of(PROGRAM)):
+            if switch.version == number:
+                for member in self.members:
+                    book.schedule((PROGRAM, member), switch.at)  # as the sweep does
         return self
 
     def reaches(self, moment: datetime) -> Self:
