@@ -197,7 +197,7 @@ def is_enough(result: dict[str, Any]) -> bool:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, write; 1 where less than asked for was reached."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=60_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--members", type=int, default=1_000_000, help="of the large book")
     parser.add_argument("--only", choices=PARTS)
