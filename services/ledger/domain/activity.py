@@ -25,6 +25,14 @@ def was_active(book: Book, key: MemberKey, at: datetime) -> None:
     program = book.versions_of(key[0]).at(at).rules
     if not program.lives_by_activity:
         return
+    for lot in living_lots(book, key):
+        policy = program.policy_for(lot.asset)
+        if policy.by_activity:
+            _extend(book, lot, expiry_of(policy, at), at)
+
+
+def living_lots(book: Book, key: MemberKey) -> list[Lot]:
+    """The member's lots in which something is left, also where an open hold has all of it."""
     assert key in book.detailed, f"the lots of {key} were not loaded"
     held = {
         (hold.asset, each.lot_no)
@@ -32,15 +40,16 @@ def was_active(book: Book, key: MemberKey, at: datetime) -> None:
         if hold.state == OPEN
         for each in hold.draws
     }
-    for place, lot in list(book.lots.of(key).items()):
-        policy = program.policy_for(lot.asset)
-        if policy.by_activity and (lot.remaining or place in held):
-            _extend(book, lot, expiry_of(policy, at), at)
+    return [lot for place, lot in book.lots.of(key).items() if lot.remaining or place in held]
+
+
+def live_on(book: Book, lot: Lot) -> None:
+    """Put a lot whose expiry moved in its place, and look at the member when it falls due."""
+    book.put_lot(lot)
+    if lot.remaining:
+        book.schedule((lot.program_id, lot.member_id), first_look(book, lot))
 
 
 def _extend(book: Book, lot: Lot, until: datetime | None, at: datetime) -> None:
     if lot.expires_at is not None and until is not None and at < lot.expires_at < until:
-        longer = without_past(book, replace(lot, expires_at=until), at)
-        book.put_lot(longer)
-        if longer.remaining:
-            book.schedule((lot.program_id, lot.member_id), first_look(book, longer))
+        live_on(book, without_past(book, replace(lot, expires_at=until), at))

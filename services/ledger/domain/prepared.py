@@ -24,9 +24,7 @@ V = TypeVar("V")
 
 SETS_REMEMBERED = 4_096  # of a dozen rules, every set
 WORDS_REMEMBERED = 1_000  # channels, levels, ways of paying: few, unless a shop puts numbers into them
-PRODUCTS_REMEMBERED = (
-    20_000  # of each label, two megabytes; a larger shop sells most of its orders from so many
-)
+PRODUCTS_REMEMBERED = 20_000  # of each label: two megabytes, and most of what a larger shop sells
 
 
 class ReadyRule:

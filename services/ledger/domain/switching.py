@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from services.ledger.domain.activity import OPEN
+from services.ledger.domain.activity import live_on, living_lots
 from services.ledger.domain.book import Book, Lot, MemberKey
-from services.ledger.domain.expiring import first_look, without_past
+from services.ledger.domain.expiring import without_past
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.program import LedgerProgram, PointsPolicy
 from shared.programs import Versions
@@ -56,19 +56,10 @@ def switches_in(book: Book, program_id: str) -> tuple[Switch, ...]:
 
 def follow_switch(book: Book, key: MemberKey, switch: Switch) -> None:
     """Let all lots that were opened before live as the new version lets them, where that is longer; held parts too."""
-    held = {
-        (hold.asset, each.lot_no)
-        for hold in book.holds.of(key).values()
-        if hold.state == OPEN
-        for each in hold.draws
-    }
-    for place, lot in list(book.lots.of(key).items()):
-        if lot.remaining or place in held:
-            moved = moved_by(book, lot, switch)
-            if moved is not lot:
-                book.put_lot(moved)
-                if moved.remaining:
-                    book.schedule(key, first_look(book, moved))
+    for lot in living_lots(book, key):
+        moved = moved_by(book, lot, switch)
+        if moved is not lot:
+            live_on(book, moved)
     book.members.put(key, "", replace(book.member(key), lots_version=switch.version))
 
 
