@@ -86,8 +86,8 @@ def _awards_of_period(row: Any, versions: Versions[LedgerProgram]) -> Iterator[t
     total = sum(step.count for step in steps)
     awards = {award_id: values for award_id, *values in json.loads(row["awards"])}
     first = 0
-    for award_id, end in zip_longest(json.loads(row["ids"]), json.loads(row["ends"]), fillvalue=0):
-        award_id = award_id or f"goal:{rule}:{row['period']}:{first + 1}"  # noqa: PLW2901 - it has none
+    for named, end in zip_longest(json.loads(row["ids"]), json.loads(row["ends"]), fillvalue=0):
+        award_id = str(named or f"goal:{rule}:{row['period']}:{first + 1}")
         points, reversed_, state = awards.get(award_id, (0, 0, None))
         should = 0 if state == "cancelled" else min(points, worth(steps, first, min(end, total)))
         yield award_id, should, points - reversed_ if state is not None else None

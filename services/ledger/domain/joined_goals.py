@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.goal_awards import hold_reached
 from services.ledger.domain.goals import Reached, steps_of
+from services.ledger.domain.records import MemberKey
 
 Period = tuple[str, str]
 """A rule with a goal, and a period."""

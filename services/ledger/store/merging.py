@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.ledger.domain.book import Balance, Book, MemberKey, Usage
+from services.ledger.domain.book import Book
 from services.ledger.domain.goals import Reached
 from services.ledger.domain.joined_goals import Period
 from services.ledger.domain.merging import Merged
+from services.ledger.domain.records import Balance, MemberKey, Usage
 from services.ledger.store.goals import save_reached
 from shared.database import AnyConnection
 from shared.orders import exact
