@@ -165,9 +165,10 @@ async def lived(ledger: Running) -> None:
     ledger.now = NOON
     day = timedelta(days=1)
     address = "ada@example.org"
+    guest: dict[str, Any] = {"member": None, "email": address}
     back = an_order_paid("50.00", order_id="back", member=ADA, at=NOON - 20 * day)
     await ledger.receives(
-        an_order_paid("12.00", order_id="by-guest", member=None, email=address, at=NOON - 61 * day),
+        an_order_paid("12.00", order_id="by-guest", at=NOON - 61 * day, **guest),
         *(a_sign_up(member, at=NOON - 60 * day) for member in (KIN, GONE)),
         a_sign_up(ADA, email=address, at=NOON - 60 * day),
         back,
