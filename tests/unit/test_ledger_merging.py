@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from services.ledger.domain.adjusting import adjust
 from services.ledger.domain.aliases import led_home
-from services.ledger.domain.book import Book, Draw, Level, MemberKey, Usage
+from services.ledger.domain.book import Book
 from services.ledger.domain.merging import Merged, merge
 from services.ledger.domain.persons import Celebrated, Person, SegmentChange
+from services.ledger.domain.records import Draw, Level, MemberKey, Usage
 from services.ledger.domain.settling import settle
 from services.ledger.domain.transit import next_lot_no
 from services.ledger.handlers import on

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.goal_awards import hold_reached
 from services.ledger.domain.merging import MERGE, Merged, merge
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import (
     AlreadyMerged,
     MemberErased,

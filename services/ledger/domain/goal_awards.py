@@ -16,22 +16,14 @@ from typing import Any
 
 from services.ledger.domain.allowances import Allowances
 from services.ledger.domain.awards import Origin, grant, state_of, stored_cuts
-from services.ledger.domain.book import (
-    AVAILABLE,
-    CANCELLED,
-    PENDING,
-    WAITING,
-    Award,
-    Book,
-    MemberKey,
-    Purchase,
-)
+from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import PAID, facts_of, is_imported, with_person
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import AVAILABLE, CANCELLED, PENDING, WAITING, Award, MemberKey, Purchase
 from services.ledger.domain.refunds import hold_target
 from shared.calendar import day_of
 from shared.orders import Order, Share, items_after_discounts, order_of

@@ -16,21 +16,20 @@ from collections.abc import Iterable
 from datetime import datetime
 from fractions import Fraction
 
-from services.ledger.domain.book import (
+from services.ledger.domain.book import SOURCE, Book
+from services.ledger.domain.occasions import schedule_occasions
+from services.ledger.domain.persons import Celebrated, Person, SegmentChange
+from services.ledger.domain.records import (
     AVAILABLE,
     HELD,
     PENDING,
-    SOURCE,
     Balance,
-    Book,
     Level,
     Member,
     MemberKey,
     Transfer,
     Usage,
 )
-from services.ledger.domain.occasions import schedule_occasions
-from services.ledger.domain.persons import Celebrated, Person, SegmentChange
 from services.ledger.domain.transit import IN_TRANSIT, fill_deficit
 from shared.cloudevents import derived_id
 from shared.events import Event, MemberMerged, PointsTransferred, event_type

@@ -12,10 +12,11 @@ from typing import Any
 
 import asyncpg
 
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.goal_awards import goal_award_id
 from services.ledger.domain.goals import Part, Reached, periods_of
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import MemberKey
 from shared.database import AnyConnection
 from shared.orders import exact
 from shared.queries import Queries

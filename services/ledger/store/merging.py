@@ -11,9 +11,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.ledger.domain.book import Balance, Book, MemberKey, Usage
+from services.ledger.domain.book import Book
 from services.ledger.domain.goal_awards import goal_award_id
 from services.ledger.domain.merging import Merged
+from services.ledger.domain.records import Balance, MemberKey, Usage
 from shared.database import AnyConnection
 from shared.orders import exact
 from shared.queries import Queries
