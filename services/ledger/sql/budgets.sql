@@ -88,12 +88,21 @@ WITH given AS (
     SELECT program_id, member_id, rule, asset, points,
            coalesce((breakdown ->> 'asked_at')::timestamptz, happened_at) AT TIME ZONE zone AS local
     FROM given WHERE points > 0
+), brought AS (
+    -- what caps had counted in another system; of whoever was merged, it counts for the survivor
+    SELECT program_id, coalesce(m.merged_into, i.member_id) AS member_id, i.rule, i.bucket,
+           sum(split_part(i.points, '/', 1)::numeric / coalesce(nullif(split_part(i.points, '/', 2), ''), '1')::numeric)
+               AS points
+    FROM ledger.imported_usage AS i JOIN ledger.member AS m USING (program_id, member_id)
+    GROUP BY 1, 2, 3, 4
 ), used AS (
     SELECT program_id, member_id, rule, bucket,
            CASE WHEN rule = '' THEN split_part(bucket, '|', 1) END AS asset,
            regexp_replace(bucket, '^([^|]*\|)?[a-z]+:', '') AS within,
-           split_part(points, '/', 1)::numeric / coalesce(nullif(split_part(points, '/', 2), ''), '1')::numeric AS used
+           split_part(usage.points, '/', 1)::numeric / coalesce(nullif(split_part(usage.points, '/', 2), ''), '1')::numeric
+               - coalesce(before.points, 0) AS used
     FROM ledger.usage
+    LEFT JOIN brought AS before USING (program_id, member_id, rule, bucket)
 )
 SELECT u.program_id, u.member_id, u.rule, u.bucket, u.used, coalesce(sum(m.points), 0) AS given
 FROM used AS u
