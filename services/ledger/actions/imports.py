@@ -13,13 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.imported_rewards import OldReward
 from services.ledger.domain.imported_usage import OldUsage, places_of
 from services.ledger.domain.importing import Brought, OldEntry, OldOrder, Opening, bring_in
 from services.ledger.domain.issued import canonical
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import ImportFault, UnknownMember, merged_into
 from services.ledger.store.imports import (
     CountedBefore,

@@ -15,12 +15,13 @@ from typing import Any
 from services.ledger.domain import caps
 from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
-from services.ledger.domain.book import POINTS, Award, Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
 from services.ledger.domain.issuing import promise
 from services.ledger.domain.persons import person_facts
 from services.ledger.domain.program import OCCASIONS, LedgerProgram
+from services.ledger.domain.records import POINTS, Award, MemberKey
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.rewards import take_back, take_back_alike
 from services.ledger.domain.rules import Rule

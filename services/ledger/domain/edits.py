@@ -15,7 +15,7 @@ from typing import Any
 
 from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import explanation, frozen_of
-from services.ledger.domain.book import Award, Book, MemberKey, Purchase
+from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
 from services.ledger.domain.imported import IMPORT
@@ -34,6 +34,7 @@ from services.ledger.domain.orders import (
 )
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.reasking import Reasked
+from services.ledger.domain.records import Award, MemberKey, Purchase
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.returns import return_spent
 from shared.events import Event, OrderPaid

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.ledger.domain import coupons
-from services.ledger.domain.book import AVAILABLE, REDEEMED, Book, Draw, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.catalogue import AT_ONCE, BY_CODE, Codes, Offer
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.imported import IMPORT, IMPORTED
@@ -30,6 +30,7 @@ from services.ledger.domain.issued import (
 )
 from services.ledger.domain.issuing import REDEMPTION
 from services.ledger.domain.lots import open_lot, remove
+from services.ledger.domain.records import AVAILABLE, REDEEMED, Draw, MemberKey
 from services.ledger.domain.rewards import tell
 from services.ledger.domain.switching import catch_up
 from services.ledger.errors import ImportFault

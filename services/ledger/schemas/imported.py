@@ -67,12 +67,14 @@ class OldGrant(GrantIn):
     asset: AssetText | None = None
     charity: Name | None = Field(default=None, examples=[None])
 
-    @model_validator(mode="after")
-    def _says_what(self) -> OldGrant:
-        if self.kind == "donation" or (self.kind == "credit" and self.points is not None):
-            return self  # where it took effect, what was credited is known as points of its asset
-        GrantIn._says_what(self)
-        return self
+    def require_sound(self) -> None:
+        """Let it say what it gives; of what took effect there, what was credited is known as points of its asset.
+
+        Raises:
+            ValueError: it does not.
+        """
+        if self.kind != "donation" and not (self.kind == "credit" and self.points is not None):
+            super().require_sound()
 
     def grant(self) -> Grant:
         """The same as the contract has it."""

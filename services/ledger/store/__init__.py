@@ -17,11 +17,15 @@ from typing import Any
 import asyncpg
 from msgspec.structs import astuple
 
-from services.ledger.domain.book import (
+from services.ledger.domain.book import Book
+from services.ledger.domain.goals import Part
+from services.ledger.domain.needs import Needs, usage_known_of
+from services.ledger.domain.orders import award_id_of
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import (
     MEMBER_ACCOUNTS,
     Award,
     Balance,
-    Book,
     Draw,
     Hold,
     Lot,
@@ -31,10 +35,6 @@ from services.ledger.domain.book import (
     Transfer,
     Usage,
 )
-from services.ledger.domain.goals import Part
-from services.ledger.domain.needs import Needs, usage_known_of
-from services.ledger.domain.orders import award_id_of
-from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import budgets, goals
 from services.ledger.store.guests import save_guests
 from services.ledger.store.imports import forget_imports

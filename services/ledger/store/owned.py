@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.ledger.domain.book import Book, MemberKey, Usage
+from services.ledger.domain.book import Book
+from services.ledger.domain.records import MemberKey, Usage
 from services.ledger.store.rewards import coupon_of_row, reward_of_row
 from shared.database import AnyConnection
 from shared.orders import exact

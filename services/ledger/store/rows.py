@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 from msgspec.structs import astuple
 
-from services.ledger.domain.book import Award, Hold, Member, Purchase, RefundAt, Usage
+from services.ledger.domain.records import Award, Hold, Member, Purchase, RefundAt, Usage
 from services.ledger.store.levels import text_of
 from shared.events import OrderPaid
 from shared.rows import replace
