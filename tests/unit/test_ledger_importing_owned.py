@@ -279,7 +279,7 @@ def owned(desk: RewardDesk) -> dict[str, Any]:
         },
         "lots": sorted(lots),
         "rewards": {
-            each.reward_id: (each.reward, each.state, each.gives, each.price, each.source, each.issued_at,
+            each.reward_id: (each.reward, each.state, each.gives, each.code and each.price, each.source, each.issued_at,
                              each.valid_until, each.code, coupon and (coupon.shown, coupon.uses, coupon.used))
             for each, coupon in codes
         },

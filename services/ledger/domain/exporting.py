@@ -18,6 +18,7 @@ from typing import Any
 
 from services.ledger.domain.activity import OPEN
 from services.ledger.domain.book import Book
+from services.ledger.domain.catalogue import AT_ONCE
 from services.ledger.domain.importing import NEVER_EXPIRES
 from services.ledger.domain.issued import ISSUED, VOIDED
 from services.ledger.domain.keeping import kept_of
@@ -103,7 +104,7 @@ def _rewards(book: Book, key: MemberKey) -> Iterator[ImportRow]:
                 **uses,
                 "for_anyone": True if coupon is not None and coupon.anyone else None,
                 "asset": reward.asset,
-                "points": reward.price or None,
+                "points": reward.price or None if reward.gives.kind not in AT_ONCE else None,
                 "source": reward.source,
                 "issued_at": _text(reward.issued_at),
                 "valid_until": _text(reward.valid_until),

@@ -75,9 +75,10 @@ def bring_reward(book: Book, key: MemberKey, said: OldReward, now: datetime) -> 
         raise ImportFault(f"the catalogue has no reward {said.reward!r}; say what it `gives`")
     if gives.kind in AT_ONCE and said.state != USED:
         raise ImportFault(f"a reward of kind {gives.kind!r} took effect at once; its `state` is `used`")
+    if gives.kind in AT_ONCE and said.points:
+        raise ImportFault(f"a reward of kind {gives.kind!r} took effect at once; leave `points` out")
     issued_at = said.issued_at or said.closed_at or now
-    cause = f"reward:{said.reward_id}"
-    draws = _pay(book, key, said, issued_at, cause, now) if said.points else ()
+    draws = _pay(book, key, said, issued_at, now) if said.points else ()
     coupon = _coupon(book, key, said, gives, offer, issued_at) if gives.kind in BY_CODE else None
     closed_at = said.closed_at or said.valid_until
     open_still = said.state == ISSUED
@@ -94,7 +95,7 @@ def bring_reward(book: Book, key: MemberKey, said: OldReward, now: datetime) -> 
         draws=draws,
         code=coupon.code if coupon is not None else None,
         program_version=book.versions_of(key[0]).at(issued_at).number,
-        cause=cause,
+        cause=f"{IMPORT}:{said.row}",
         reason=said.reason,
         issued_at=issued_at,
         valid_until=said.valid_until,
@@ -104,7 +105,7 @@ def bring_reward(book: Book, key: MemberKey, said: OldReward, now: datetime) -> 
     )
     book.shelf.put_reward(issued)
     book.schedule(key, issued.due_at)
-    tell(book, issued, RewardIssued, cause=f"{IMPORT}:{said.row}", at=now, replayed=True)
+    tell(book, issued, RewardIssued, cause=issued.cause, at=now, replayed=True)
 
 
 def _require_sound(book: Book, key: MemberKey, said: OldReward, now: datetime) -> None:
@@ -122,9 +123,7 @@ def _require_sound(book: Book, key: MemberKey, said: OldReward, now: datetime) -
         raise ImportFault(f"the code {said.code!r} is another coupon's")
 
 
-def _pay(
-    book: Book, key: MemberKey, said: OldReward, issued_at: datetime, cause: str, now: datetime
-) -> tuple[Draw, ...]:
+def _pay(book: Book, key: MemberKey, said: OldReward, issued_at: datetime, now: datetime) -> tuple[Draw, ...]:
     """The price comes in and is paid at once: from a lot of its own, to which it can return."""
     policy = book.versions_of(key[0]).newest.rules.policy_for(said.asset)
     catch_up(book, key, now)  # no switch of before moves what comes now
@@ -140,6 +139,7 @@ def _pay(
         remove(book, key, said.asset, draws)
     if sum(each.points for each in draws) < said.points:
         draws.append(Draw(0, said.points - sum(each.points for each in draws)))
+    cause = f"reward:{said.reward_id}"
     paid = book.post(key, said.asset, REDEMPTION, AVAILABLE, REDEEMED, said.points, cause=cause, at=now)
     book.announce(paid, PointsSpent, replayed=True, kind=REDEMPTION, reward_id=said.reward_id)
     return tuple(draws)
