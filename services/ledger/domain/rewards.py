@@ -19,7 +19,7 @@ from services.ledger.domain.lots import give_back, open_lot
 from services.ledger.domain.records import AVAILABLE, REDEEMED, Draw, MemberKey, Transfer
 from services.ledger.errors import RewardClosed
 from shared.calendar import due_in_days
-from shared.cloudevents import derived_id
+from shared.cloudevents import bounded_id, derived_id
 from shared.events import (
     Event,
     Grant,
@@ -173,7 +173,7 @@ def tell(
             time=at,
             data=data(
                 member_id=reward.member_id,
-                cause=cause,
+                cause=bounded_id(cause),
                 reason=reason,
                 reward_id=reward.reward_id,
                 reward=reward.reward,
