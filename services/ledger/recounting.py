@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from services.ledger.domain.earning import PROGRAM
-from services.ledger.domain.goal_awards import goal_award_id
 from services.ledger.domain.goals import Part, have_goals, steps_of, worth
 from services.ledger.domain.program import LedgerProgram
 from shared.database import AnyConnection
@@ -66,12 +66,12 @@ async def _budgets_off(connection: AnyConnection, sql: Queries) -> AsyncIterator
 
 
 async def _goals_off(connection: AnyConnection, sql: Queries, programs: AllVersions) -> AsyncIterator[str]:
-    """The awards of a period hold what its orders have reached."""
+    """The awards of a period hold what its orders have reached; less where a merge or a refund gave nothing new."""
     if not any(have_goals(versions) for versions in programs.values()):
         return
     async for row in connection.cursor(sql.all_goals, prefetch=FETCHED_AT_ONCE):
         for award_id, should, held in _awards_of_period(row, programs[row["program_id"]]):
-            if should != held:
+            if should != held and not (row["joined"] and held is not None and held < should):
                 yield (
                     f"program {row['program_id']}, member {row['member_id']}: award {award_id} holds {held}, what the "
                     f"orders of the period reach makes {should}"
@@ -80,14 +80,14 @@ async def _goals_off(connection: AnyConnection, sql: Queries, programs: AllVersi
 
 def _awards_of_period(row: Any, versions: Versions[LedgerProgram]) -> Iterator[tuple[str, int, int | None]]:
     """Each award of a period with what it should hold and what it holds, None where it is missing."""
-    rule, period = row["rule"], row["period"]
+    rule = row["rule"]
     parts = [_part(row, each) for each in json.loads(row["parts"])]
     steps = steps_of(parts, lambda number: versions.numbered(number).rules.goal(rule))
     total = sum(step.count for step in steps)
     awards = {award_id: values for award_id, *values in json.loads(row["awards"])}
     first = 0
-    for end in json.loads(row["ends"]):
-        award_id = goal_award_id(rule, period, first)
+    for named, end in zip_longest(json.loads(row["ids"]), json.loads(row["ends"]), fillvalue=0):
+        award_id = str(named or f"goal:{rule}:{row['period']}:{first + 1}")
         points, reversed_, state = awards.get(award_id, (0, 0, None))
         should = 0 if state == "cancelled" else min(points, worth(steps, first, min(end, total)))
         yield award_id, should, points - reversed_ if state is not None else None
