@@ -141,6 +141,11 @@ def _edited(
     """The award as the edit makes it, still holding what it held."""
     if award.asked_at != award.happened_at:
         breakdown = breakdown | {"asked_at": award.asked_at.isoformat()}
+    before = award.breakdown.get("before_under", [])
+    if award.program_version != purchase.program_version:
+        before = [*before, award.program_version]
+    if before:  # what it was decided under before has counted in the buckets of that
+        breakdown = breakdown | {"before_under": before}
     edited = replace(
         award,
         points=earned.points,

@@ -57,7 +57,7 @@ def purchase_of(row: Iterable[Any]) -> Purchase:
     return Purchase(program_id, member_id, order_id, *facts)
 
 
-def award_of(row: Row) -> Award:
+def award_of(row: Iterable[Any]) -> Award:
     """An award; its breakdown is read only where somebody looks into it."""
     values = list(row)
     values[_BREAKDOWN] = Stored(values[_BREAKDOWN])
