@@ -26,7 +26,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.errors import Kind, ServiceError
 from shared.events import EVENT_TYPES, Event, OrderRefunded, ReviewPublished, ReviewRemoved, UnknownEventType
-from shared.events.fields import MAX_ID_LENGTH
 
 MAX_EVENT_BYTES: Final = 1024 * 1024
 """The limit of Kafka's own default; a basket of 2,000 lines takes half of it."""
@@ -242,17 +241,6 @@ def derived_id(*cause: str) -> str:
     return (
         f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:32]}"
     )
-
-
-def bounded_id(name: str) -> str:
-    """A name that was put together, as long as an id may be: itself, or its beginning and what follows from all of it.
-
-    `adjustment:` and an id of 200 characters would be longer than any reader of our events accepts.
-    """
-    if len(name) <= MAX_ID_LENGTH:
-        return name
-    ending = f"~{derived_id(name)}"
-    return name[: MAX_ID_LENGTH - len(ending)] + ending
 
 
 def read_data(type_: str, data: bytes) -> Any:

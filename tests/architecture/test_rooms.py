@@ -24,7 +24,6 @@ PURE_SHARED = (
     "shared.rows",
 )
 PURE_FUNCTIONS = (
-    "shared.cloudevents.bounded_id",
     "shared.cloudevents.derived_id",
     "shared.programs.Versions",
     "shared.programs.unknown",

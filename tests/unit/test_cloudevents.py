@@ -20,7 +20,6 @@ from shared.cloudevents import (
     NotACloudEvent,
     ProgramMissing,
     UndecodableEvent,
-    bounded_id,
     decode,
     derived_id,
     encode,
@@ -29,7 +28,7 @@ from shared.cloudevents import (
 )
 from shared.errors import ServiceError
 from shared.events import Event, OrderCancelled, OrderPaid, OrderRefunded, ReviewRemoved, UnknownEventType
-from shared.events.fields import MAX_ID_LENGTH
+from shared.events.fields import MAX_ID_LENGTH, bounded_id
 
 AT = datetime(2026, 11, 5, 10, 0, tzinfo=UTC)
 DATA = {"order_id": "1001", "customer_id": "c-17", "total": "64.90"}

@@ -33,9 +33,10 @@ from services.ledger.domain.records import (
     Transfer,
     Usage,
 )
-from shared.cloudevents import bounded_id, derived_id
+from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
 from shared.events import Event, event_type
+from shared.events.fields import bounded_id
 from shared.programs import Versions, unknown
 from shared.rows import Entries, Journal, Rows, replace
 

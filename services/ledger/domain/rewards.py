@@ -19,7 +19,7 @@ from services.ledger.domain.lots import give_back, open_lot
 from services.ledger.domain.records import AVAILABLE, REDEEMED, Draw, MemberKey, Transfer
 from services.ledger.errors import RewardClosed
 from shared.calendar import due_in_days
-from shared.cloudevents import bounded_id, derived_id
+from shared.cloudevents import derived_id
 from shared.events import (
     Event,
     Grant,
@@ -30,6 +30,7 @@ from shared.events import (
     RewardVoided,
     event_type,
 )
+from shared.events.fields import bounded_id
 from shared.rows import replace
 
 VOIDING = "reward_void"

@@ -167,6 +167,11 @@ class Store:
         """What an event earned, one award for each asset."""
         return [award_of(row) for row in await connection.fetch(self._sql.awards_of_cause, *key, cause)]
 
+    async def order_of_goals(self, connection: AnyConnection, key: MemberKey, cause: str) -> str | None:
+        """The order that an event told of first, where goals were asked about it; else None."""
+        found: str | None = await connection.fetchval(self._sql.order_of_goal_cause, *key, cause)
+        return found
+
     async def order_of_hold(self, connection: AnyConnection, key: MemberKey, hold_id: str) -> str | None:
         """The order that a hold was made for; None where it names none, or is not there."""
         found: str | None = await connection.fetchval(self._sql.order_of_hold, *key, hold_id)
