@@ -104,7 +104,8 @@ async def test_a_program_that_moves_into_an_empty_one_has_the_same_balances_and_
         assert await other.differences() == []
 
 
-OWNED = """SELECT r.reward_id, r.state, CASE WHEN r.code IS NOT NULL THEN r.price END, r.valid_until, c.shown, c.used, c.uses FROM ledger.reward AS r
+OWNED = """SELECT r.reward_id, r.state, CASE WHEN r.code IS NOT NULL THEN r.price END, r.valid_until, c.shown, c.used,
+                  c.uses FROM ledger.reward AS r
            LEFT JOIN ledger.coupon AS c ON c.code = r.code ORDER BY 1"""
 USED = "SELECT member_id, rule, bucket, times, points FROM ledger.usage WHERE times > 0 ORDER BY 1, 2, 3"
 
