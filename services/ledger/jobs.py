@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
 from services.ledger import pools
 from services.ledger.actions import MEMBERS_AT_ONCE, Actions, occasions
+from services.ledger.actions import pools as households
 from services.ledger.store import guests
 from shared.jobs import Job
 from shared.service import Ports
@@ -91,9 +93,22 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
 
     return (
         Job("settle_due", ports.settings.due_every_seconds, settle_due),
+        Job("send_home", ports.settings.due_every_seconds, partial(_send_home, ports, actions)),
         Job("sweep_occasions", ports.settings.due_every_seconds, sweep_occasions),
         Job("forget_guests", FORGET_SECONDS, forget_guests),
         Job("fold_and_check", ports.settings.fold_every_seconds, fold_and_check),
         Job("report_waiting", DAY, report_waiting),
         Job("watch_pools", POOLS_SECONDS, watch_pools),
     )
+
+
+async def _send_home(ports: Ports, actions: Actions) -> int:
+    """What came back to members of households, and is others'."""
+    total = 0
+    while True:
+        async with ports.pool.acquire() as connection, connection.transaction():
+            found = await households.send_all_home(actions, connection, ports.clock())
+        if not found:
+            return total
+        ports.wake_relay()
+        total += 1
