@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from services.ledger.domain.book import Book, Level, MemberKey, Purchase, RefundAt
+from services.ledger.domain.book import Book
 from services.ledger.domain.checkout import capture_for_order
 from services.ledger.domain.deeds import (
     ENTRY_REWARD,
@@ -32,6 +32,7 @@ from services.ledger.domain.lending import lenders_of
 from services.ledger.domain.occasions import schedule_occasions
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.persons import change_segment, remember
+from services.ledger.domain.records import Level, MemberKey, Purchase, RefundAt
 from services.ledger.domain.settling import settle
 from services.ledger.domain.using import come_back_for, follow_statement
 from shared.events import (

@@ -12,11 +12,11 @@ from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.awards import frozen_of
-from services.ledger.domain.book import Award, MemberKey, Purchase
 from services.ledger.domain.earning import Answer, earn
 from services.ledger.domain.goals import Goal, Part, Progress, have_goals, progress_of
 from services.ledger.domain.orders import facts_of
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import Award, MemberKey, Purchase
 from services.ledger.errors import UnknownDecision, UnknownMember
 from services.ledger.schemas.points import AwardOut, CapAnswer, Decision, GoalAnswer, RuleAnswer
 from services.ledger.store import Store

@@ -184,6 +184,43 @@ async def test_goals_of_both_are_counted_together(ledger: Running) -> None:
     assert await balance(ledger) == (0, 5, 0)
 
 
+async def test_what_a_refund_took_of_a_goal_stays_taken_until_an_order_reaches_it_again(
+    ledger: Running,
+) -> None:
+    goal = a_rule("five", points="5", for_spending="each 100.00 EUR per month")
+    await ledger.applies(tea_and_cups(earn=[goal]), at=NOON - timedelta(hours=1))
+    mine, theirs = an_order_paid("150.00"), an_order_paid("150.00", member=OLD)
+    await ledger.receives(mine, theirs, a_refund(mine, amount="100.00"))
+    await merges(ledger)
+    assert await balance(ledger) == (0, 5, 0)
+    assert await ledger.differences() == []
+    await ledger.receives(a_refund(theirs, amount="10.00", refund_id="r-1"))
+    assert await balance(ledger) == (0, 5, 0)
+    await ledger.receives(an_order_paid("110.00", member=OLD))
+    assert await balance(ledger) == (0, 15, 0)
+    assert await ledger.differences() == []
+    await ledger.receives(a_refund(theirs, amount="140.00", refund_id="r-2"))
+    assert await balance(ledger) == (0, 5, 0)
+
+
+async def test_lots_of_both_follow_a_new_expiry_policy_once(ledger: Running) -> None:
+    await ledger.receives(an_order_paid("10.00"), an_order_paid("20.00", member=OLD))
+    ledger.now = NOON + timedelta(days=9)
+    await ledger.runs("sweep_occasions")
+    policy = {"expire": "36 months"}
+    await ledger.applies(tea_and_cups(earn=[PER_EURO], points=policy), at=NOON + timedelta(days=9))
+    ledger.now += timedelta(hours=1)
+    await merges(ledger)
+    lots = "SELECT remaining, expires_at::date::text FROM ledger.lot WHERE remaining > 0 ORDER BY 1"
+    after = [tuple(row) for row in await ledger.ports.pool.fetch(lots)]
+    assert after == [(10, "2029-05-04"), (20, "2029-05-04")]
+    await ledger.runs("sweep_occasions")
+    await ledger.runs("settle_due")
+    assert [tuple(row) for row in await ledger.ports.pool.fetch(lots)] == after
+    followed = "SELECT lots_version FROM ledger.member WHERE member_id = $1"
+    assert await ledger.ports.pool.fetchval(followed, MEMBER) == 2
+
+
 async def test_rewards_and_their_codes_move(ledger: Running) -> None:
     reward = {"reward": "five off", "costs": "100 points", "gives": {"money_off": "5.00 EUR"}}
     await ledger.applies(

@@ -348,7 +348,7 @@ async def test_spends_holds_rewards_orders_and_news_of_one_household_at_once_los
                 return asks(client, member, "/holds", hold_id=f"h-{number}", points=10)
             return asks(client, member, "/spends", spend_id=f"s-{number}", points=10)
 
-        *answers, _ = await asyncio.gather(*[wish(number) for number in range(60)], in_turn())
+        answers, _ = await asyncio.gather(asyncio.gather(*map(wish, range(60))), in_turn())
         assert {answer.status_code for answer in answers} == {201, 409}
         held = [number for number in range(1, 60, 4) if answers[number].status_code == 201]
         freed = [client.post(f"/v1/members/{members[n % 3]}/holds/h-{n}/release") for n in held]
@@ -389,7 +389,7 @@ async def test_a_household_that_leaves_joins_and_is_erased_while_it_spends_loses
             asks(client, (ANA, BEN, CEM)[number % 3], "/spends", spend_id=f"s-{number}", points=5)
             for number in range(30)
         ]
-        *answers, seen, _ = await asyncio.gather(*wishes, comes_and_goes(), forgets())
+        answers, seen, _ = await asyncio.gather(asyncio.gather(*wishes), comes_and_goes(), forgets())
     assert {answer.status_code for answer in answers} <= {201, 404, 409, 410}
     assert seen == {200}
     spent = 5 * sum(answer.status_code == 201 for answer in answers)

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.ledger.domain.adjusting import adjust
-from services.ledger.domain.book import MEMBER_ACCOUNTS, Book, Transfer
+from services.ledger.domain.book import Book
 from services.ledger.domain.gifts import Gift, give
 from services.ledger.domain.holds import OPEN, drawn
+from services.ledger.domain.records import MEMBER_ACCOUNTS, Transfer
 from services.ledger.domain.transit import IN_TRANSIT
 from services.ledger.handlers import on
 from shared.errors import ServiceError

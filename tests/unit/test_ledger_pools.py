@@ -273,12 +273,12 @@ def test_who_is_merged_leaves_their_place_to_the_survivor() -> None:
     house = House()
     book, at = house.desk.book, house.desk.now
     assert leave_merged(book, (PROGRAM, CEM), (PROGRAM, ANA), at) is None
-    assert house.pool.members == (CEM, BEN), "the better place of both"
+    assert list(house.pool.members) == [CEM, BEN], "the better place of both"
     house.leaves(BEN)
     assert leave_merged(book, (PROGRAM, BEN), (PROGRAM, CEM), at) is None, (
         "a pool with nobody left is dissolved"
     )
-    assert house.pool.members == ()
+    assert not house.pool.members
 
 
 def test_a_share_leaves_the_rest_of_each_lot_to_who_earned_it() -> None:

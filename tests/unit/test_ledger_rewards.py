@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ledger.domain import rewards, using
-from services.ledger.domain.book import Draw
+from services.ledger.domain.records import Draw
 from services.ledger.domain.rewards import is_unused
 from services.ledger.errors import (
     CharityUnknown,

@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.importing import Brought, OldEntry, OldOrder, Opening, bring_in
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import ImportFault, UnknownMember, merged_into
 from services.ledger.store.imports import ImportedRow, add_rows, history, known_rows
 from shared.database import AnyConnection

@@ -10,12 +10,13 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import EXPIRED, Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.erasure import ERASURE, erase
 from services.ledger.domain.exporting import ImportRow, entry_row, rows_of
 from services.ledger.domain.holds import OPEN
 from services.ledger.domain.issued import ISSUED, ShelfNeeds
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import EXPIRED, MemberKey
 from services.ledger.domain.settling import settle
 from services.ledger.errors import UnknownMember
 from services.ledger.store.merging import aliases_of

@@ -15,7 +15,7 @@ from services.ledger.actions import Actions
 from services.ledger.actions.checkout import Wanted
 from services.ledger.actions.rewards import on_the_shelf
 from services.ledger.domain import checkout
-from services.ledger.domain.book import Book, Hold, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.households import Pool
 from services.ledger.domain.issued import Issued
 from services.ledger.domain.joining import DISSOLVED, LEFT, join, leave
@@ -23,6 +23,7 @@ from services.ledger.domain.lending import send_home
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.pooling import bring_for, buy_together
 from services.ledger.domain.pools import check_owner, offers_to, own_pool, pool_of, pool_terms_of
+from services.ledger.domain.records import Hold, MemberKey
 from services.ledger.errors import InAnotherPool, NotInvited, PoolTaken, UnknownMember, UnknownReceiver
 from services.ledger.store import pools
 from shared.database import AnyConnection

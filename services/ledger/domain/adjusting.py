@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.ledger.domain.book import AVAILABLE, Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.lots import open_lot, open_lots, remove, spending_order, take
 from services.ledger.domain.program import LedgerProgram, Negative
+from services.ledger.domain.records import AVAILABLE, MemberKey
 from services.ledger.errors import NotReversible
 from shared.events import PointsEarned, PointsReversed
 from shared.rows import Row

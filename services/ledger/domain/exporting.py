@@ -15,10 +15,11 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain.activity import OPEN
-from services.ledger.domain.book import PENDING, WAITING, Award, Book, Lot, MemberKey, Purchase
+from services.ledger.domain.book import Book
 from services.ledger.domain.importing import NEVER_EXPIRES
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import OF_ORDER
+from services.ledger.domain.records import PENDING, WAITING, Award, Lot, MemberKey, Purchase
 from shared.money import largest_remainder, to_decimal_string
 from shared.orders import Order, order_of
 

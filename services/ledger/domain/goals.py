@@ -22,7 +22,7 @@ from shared.calendar import Period, day_of, first_day
 from shared.events import OrderLine
 from shared.orders import ITEMS, Basis, Kept, Order, Share, basis_by_line
 from shared.programs import Versions
-from shared.rows import Row
+from shared.rows import Row, replace
 
 LIFETIME = "lifetime"
 
@@ -86,13 +86,23 @@ class Part(Row, frozen=True, gc=False):
 
 
 class Reached(Row, frozen=True, gc=False):
-    """The awards of a member, goal and period: `ends[i]` is up to which step the award `i` reaches."""
+    """The awards of a member, goal and period: `ends[i]` is up to which step `awards[i]` reaches.
+
+    `joined`: two members' awards stand here, since one was merged into the other; what they hold rises only with an
+    order that counts more.
+    """
 
     program_id: str
     member_id: str
     rule: str
     period: str
     ends: tuple[int, ...] = ()
+    awards: tuple[str, ...] = ()
+    joined: bool = False
+
+    def with_award(self, award_id: str, end: int) -> Reached:
+        """One award more, which reaches up to this step."""
+        return replace(self, ends=(*self.ends, end), awards=(*self.awards, award_id))
 
 
 class Step(Row, frozen=True, gc=False):

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.ledger.domain.activity import was_active
-from services.ledger.domain.book import AVAILABLE, HELD, POINTS, REDEEMED, Book, Draw, Hold, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.lots import draw, give_back, open_lots, remove
+from services.ledger.domain.records import AVAILABLE, HELD, POINTS, REDEEMED, Draw, Hold, MemberKey
 from services.ledger.errors import (
     HoldClosed,
     HoldConflict,

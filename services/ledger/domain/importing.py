@@ -17,16 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain.awards import AWARD
-from services.ledger.domain.book import (
-    AVAILABLE,
-    PENDING,
-    WAITING,
-    Award,
-    Book,
-    MemberKey,
-    Purchase,
-    Transfer,
-)
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import first_look
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.imported import IMPORT, IMPORTED, explanation_of_import
@@ -34,6 +25,7 @@ from services.ledger.domain.lots import open_lot, open_lots, remove, spending_or
 from services.ledger.domain.occasions import note_purchase, schedule_occasions
 from services.ledger.domain.orders import PAID, award_id_of, awards_of_order, follow_refunds
 from services.ledger.domain.persons import remember
+from services.ledger.domain.records import AVAILABLE, PENDING, WAITING, Award, MemberKey, Purchase, Transfer
 from services.ledger.domain.switching import catch_up
 from services.ledger.errors import ImportFault
 from shared.events import CustomerUpdated, OrderPaid, PointsEarned, PointsPending, PointsReversed

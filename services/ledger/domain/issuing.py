@@ -16,8 +16,7 @@ from zoneinfo import ZoneInfo
 
 from services.ledger.domain import coupons
 from services.ledger.domain.activity import was_active
-from services.ledger.domain.book import AVAILABLE, POINTS, REDEEMED, Book, Draw, MemberKey
-from services.ledger.domain.book import ISSUED as MADE
+from services.ledger.domain.book import Book
 from services.ledger.domain.catalogue import (
     AT_ONCE,
     BY_CODE,
@@ -44,6 +43,8 @@ from services.ledger.domain.issued import (
 )
 from services.ledger.domain.lots import draw, open_lot, open_lots, remove
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import AVAILABLE, POINTS, REDEEMED, Draw, MemberKey
+from services.ledger.domain.records import ISSUED as MADE
 from services.ledger.domain.rewards import tell
 from services.ledger.errors import (
     CharityUnknown,

@@ -13,10 +13,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from services.ledger.domain.book import SOURCE, Book, MemberKey
+from services.ledger.domain.book import SOURCE, Book
 from services.ledger.domain.households import Pool
 from services.ledger.domain.lending import send_home
 from services.ledger.domain.pools import pool_of, pool_terms_of
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import InAnotherPool, PoolFull
 from shared.cloudevents import derived_id
 from shared.events import Event, PoolJoined, PoolLeft, event_type

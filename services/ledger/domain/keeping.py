@@ -6,8 +6,8 @@ never had) counts nothing. The order is not to suffer for it.
 
 from __future__ import annotations
 
-from services.ledger.domain.book import Purchase
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import Purchase
 from shared.errors import ServiceError
 from shared.orders import Kept, Order, kept, nothing_kept, order_of, refund_of
 from shared.programs import Versions

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from services.ledger.domain.book import Book, Draw, Lot, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.households import Borrowed
+from services.ledger.domain.records import Draw, Lot, MemberKey
 from services.ledger.domain.transit import next_lot_no, send_lots
 from shared.events import PointsTransferred
 

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain.conditions import Facts
+from services.ledger.domain.records import Member, MemberKey
 from shared.calendar import UnknownTimeZone, anniversary, day_of, month_and_day, zone
 from shared.events import CustomerSignedUp, CustomerUpdated
 from shared.rows import Row, replace
 
 if TYPE_CHECKING:
-    from services.ledger.domain.book import Book, Member, MemberKey
+    from services.ledger.domain.book import Book
     from services.ledger.domain.program import LedgerProgram
 
 SEGMENTS_REMEMBERED = 100  # changes kept of one member; the oldest that are overtaken go first

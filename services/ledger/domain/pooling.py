@@ -12,9 +12,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.ledger.domain import issuing
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Issued
 from services.ledger.domain.pools import bring, own_pool
+from services.ledger.domain.records import MemberKey
 
 
 def bring_for(book: Book, key: MemberKey, id_: str, points: int, asset: str, *, at: datetime) -> None:

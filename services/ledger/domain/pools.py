@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.households import Pool
 from services.ledger.domain.lending import Part, move, owner_of
 from services.ledger.domain.lots import open_lots, spending_order
 from services.ledger.domain.pool_terms import PoolTerms
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import InsufficientPoints, NotInPool, NotPoolOwner, PoolsOff
 
 

@@ -21,17 +21,7 @@ from datetime import datetime
 from fractions import Fraction
 from math import ceil
 
-from services.ledger.domain.book import (
-    AVAILABLE,
-    REDEEMED,
-    Book,
-    Draw,
-    Hold,
-    Lot,
-    MemberKey,
-    Purchase,
-    RefundAt,
-)
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.holds import drawn, spends_of, spent_on
 from services.ledger.domain.keeping import kept_of, order_of_purchase
@@ -45,6 +35,7 @@ from services.ledger.domain.lots import (
     take,
 )
 from services.ledger.domain.program import LedgerProgram, Negative
+from services.ledger.domain.records import AVAILABLE, REDEEMED, Draw, Hold, Lot, MemberKey, Purchase, RefundAt
 from services.ledger.domain.spending import SpentBack, kind_of
 from shared.calendar import due_in_days
 from shared.events import PointsRestored, PointsSpent

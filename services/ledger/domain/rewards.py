@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain import coupons
-from services.ledger.domain.book import AVAILABLE, REDEEMED, SOURCE, Book, Draw, MemberKey, Transfer
+from services.ledger.domain.book import SOURCE, Book
 from services.ledger.domain.issued import BOUGHT, CLOSED, EXPIRED, ISSUED, PROMISED, USED, VOIDED, Issued
 from services.ledger.domain.lots import give_back, note_return, open_lot
+from services.ledger.domain.records import AVAILABLE, REDEEMED, Draw, MemberKey, Transfer
 from services.ledger.errors import RewardClosed
 from shared.calendar import due_in_days
 from shared.cloudevents import derived_id

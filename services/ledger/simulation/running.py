@@ -14,8 +14,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.ledger.domain.book import POINTS, Book, Member, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.holds import hold_points
+from services.ledger.domain.records import POINTS, Member, MemberKey
 from services.ledger.domain.settling import settle
 from services.ledger.domain.spending import Checkout
 from services.ledger.handlers import on

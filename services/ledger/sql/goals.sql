@@ -9,7 +9,7 @@ CROSS JOIN LATERAL (
 -- name: load_goals_reached
 SELECT g.* FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k (program_id, member_id, rule, period)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, rule, period, ends FROM ledger.goal_reached
+    SELECT program_id, member_id, rule, period, ends, awards, joined FROM ledger.goal_reached
     WHERE program_id = k.program_id AND member_id = k.member_id AND rule = k.rule AND period = k.period
 ) AS g
 
@@ -23,13 +23,14 @@ SET paid_at = excluded.paid_at, program_version = excluded.program_version, admi
     spent = excluded.spent, fulfilled_at = excluded.fulfilled_at
 
 -- name: save_goals_reached
-INSERT INTO ledger.goal_reached (program_id, member_id, rule, period, ends)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[])
-ON CONFLICT (program_id, member_id, rule, period) DO UPDATE SET ends = excluded.ends
+INSERT INTO ledger.goal_reached (program_id, member_id, rule, period, ends, awards, joined)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::jsonb[], $7::boolean[])
+ON CONFLICT (program_id, member_id, rule, period) DO UPDATE
+SET ends = excluded.ends, awards = excluded.awards, joined = excluded.joined
 
 -- name: all_goals
 -- Every period with what its orders count, and what its awards hold.
-SELECT r.program_id, r.member_id, r.rule, r.period, r.ends, p.parts, a.awards
+SELECT r.program_id, r.member_id, r.rule, r.period, r.ends, r.awards AS ids, r.joined, p.parts, a.awards
 FROM ledger.goal_reached AS r
 JOIN ledger.member AS m ON m.program_id = r.program_id AND m.member_id = r.member_id AND m.erased_at IS NULL
 CROSS JOIN LATERAL (

@@ -25,14 +25,8 @@ CROSS JOIN LATERAL (
 ) AS u
 
 -- name: goal_periods_of
--- Every period in which the merged member's orders count, with the steps that either has reached.
-SELECT p.rule, p.period, coalesce(mine.ends, '[]') AS mine, coalesce(theirs.ends, '[]') AS theirs
-FROM (SELECT DISTINCT rule, period FROM ledger.goal_part WHERE program_id = $1 AND member_id = $2) AS p
-LEFT JOIN ledger.goal_reached AS theirs
-    ON theirs.program_id = $1 AND theirs.member_id = $2 AND theirs.rule = p.rule AND theirs.period = p.period
-LEFT JOIN ledger.goal_reached AS mine
-    ON mine.program_id = $1 AND mine.member_id = $3 AND mine.rule = p.rule AND mine.period = p.period
-ORDER BY p.rule, p.period
+-- Every period in which the merged member's orders count.
+SELECT DISTINCT rule, period FROM ledger.goal_part WHERE program_id = $1 AND member_id = $2 ORDER BY rule, period
 
 -- name: awards_alike
 -- Awards of the merged member that the survivor has under the same id.
@@ -115,23 +109,8 @@ SET member_id = $3, order_id = CASE WHEN EXISTS (
 ) THEN a.order_id || '@' || $2 ELSE a.order_id END
 WHERE a.program_id = $1 AND a.member_id = $2
 
--- name: join_goals_reached
--- Where both have reached steps, those of the merged member follow upon the survivor's.
-UPDATE ledger.goal_reached AS a SET ends = a.ends || (
-    SELECT jsonb_agg((a.ends ->> -1)::bigint + (e #>> '{}')::bigint ORDER BY place)
-    FROM jsonb_array_elements(b.ends) WITH ORDINALITY AS x (e, place)
-)
-FROM ledger.goal_reached AS b
-WHERE a.program_id = $1 AND a.member_id = $3 AND b.program_id = $1 AND b.member_id = $2 AND b.rule = a.rule
-  AND b.period = a.period AND b.ends <> '[]' AND a.ends <> '[]'
-
--- name: copy_goals_reached
-INSERT INTO ledger.goal_reached (program_id, member_id, rule, period, ends)
-SELECT program_id, $3, rule, period, ends FROM ledger.goal_reached WHERE program_id = $1 AND member_id = $2
-ON CONFLICT (program_id, member_id, rule, period) DO NOTHING
-
 -- name: empty_goals_reached
-UPDATE ledger.goal_reached SET ends = '[]' WHERE program_id = $1 AND member_id = $2
+UPDATE ledger.goal_reached SET ends = '[]', awards = '[]' WHERE program_id = $1 AND member_id = $2
 
 -- name: move_proposals
 -- Adjustments that wait for a second person concern the survivor; what was done stays where it was done.

@@ -119,11 +119,12 @@ LEFT JOIN ledger.member AS o ON o.program_id = l.program_id AND o.member_id = l.
 WHERE t.lot_no IS NULL OR o.member_id IS NULL OR o.merged_into IS NOT NULL OR l.from_member_id = l.member_id
 ORDER BY 1, 2, 3, 4 LIMIT $1
 
--- name: households_of_nobody
--- Pools with members who were erased or merged into others, or that are dissolved.
+-- name: pool_members_off
+-- Who is in a pool that is not there or was dissolved, or is in it though they were forgotten or merged.
 SELECT m.program_id, m.member_id, m.pool_id
 FROM ledger.pool_member AS m
-JOIN ledger.pool AS p USING (program_id, pool_id)
-JOIN ledger.member AS e ON e.program_id = m.program_id AND e.member_id = m.member_id
-WHERE m.joined_at IS NOT NULL AND (e.erased_at IS NOT NULL OR e.merged_into IS NOT NULL OR p.dissolved_at IS NOT NULL)
+LEFT JOIN ledger.pool AS p USING (program_id, pool_id)
+LEFT JOIN ledger.member AS w ON w.program_id = m.program_id AND w.member_id = m.member_id
+WHERE m.joined_at IS NOT NULL
+  AND (p.pool_id IS NULL OR p.dissolved_at IS NOT NULL OR w.merged_into IS NOT NULL OR w.erased_at IS NOT NULL)
 ORDER BY 1, 2, 3 LIMIT $1

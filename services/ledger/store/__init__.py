@@ -17,11 +17,15 @@ from typing import Any
 import asyncpg
 from msgspec.structs import astuple
 
-from services.ledger.domain.book import (
+from services.ledger.domain.book import Book
+from services.ledger.domain.goals import Part
+from services.ledger.domain.needs import Needs, usage_known_of
+from services.ledger.domain.orders import award_id_of
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import (
     MEMBER_ACCOUNTS,
     Award,
     Balance,
-    Book,
     Draw,
     Hold,
     Lot,
@@ -31,10 +35,6 @@ from services.ledger.domain.book import (
     Transfer,
     Usage,
 )
-from services.ledger.domain.goals import Part
-from services.ledger.domain.needs import Needs, usage_known_of
-from services.ledger.domain.orders import award_id_of
-from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import budgets, goals
 from services.ledger.store.guests import save_guests
 from services.ledger.store.imports import forget_imports
@@ -262,7 +262,9 @@ class Store:
                 _load_award(book, row)
 
     async def _load_usage(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
-        wanted = needs.usage | usage_known_of(book, needs)
+        wanted = needs.usage
+        if further := usage_known_of(book, needs):
+            wanted = wanted | further
         if not wanted:
             return
         for row in await connection.fetch(self._sql.load_usage, *_columns_of_ids(wanted)):
@@ -383,9 +385,16 @@ def _columns(rows: Iterable[Iterable[Any]], width: int) -> list[tuple[Any, ...]]
 
 
 def _columns_of_ids(ids: Iterable[tuple[MemberKey, *tuple[str, ...]]]) -> list[Sequence[str]]:
-    """What is named by a member and further ids, in order, as one array per column; there must be some."""
-    members, *further = zip(*sorted(ids), strict=True)
+    """What is named by a member and further ids, members side by side, as one array per column; there must be some.
+
+    It is for reading, which locks nothing: near keys lie on near pages, and that is all the order is for.
+    """
+    members, *further = zip(*sorted(ids, key=_member_id), strict=True)
     return [*zip(*members, strict=True), *further]
+
+
+def _member_id(named: tuple[MemberKey, *tuple[str, ...]]) -> str:
+    return named[0][1]
 
 
 def _load_purchase(book: Book, row: Row) -> MemberKey:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
+from services.ledger.domain.records import MemberKey
 from shared.database import AnyConnection
 from shared.queries import Queries
 from shared.rows import Row

@@ -16,9 +16,10 @@ import asyncpg
 import msgspec
 from msgspec.structs import astuple
 
-from services.ledger.domain.book import Book, Draw, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Coupon, CouponUse, Issued
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import Draw, MemberKey
 from services.ledger.errors import CodeDrawnTwice
 from shared.database import AnyConnection
 from shared.events import Grant
