@@ -16,6 +16,7 @@ from httpx import Response
 from services.ledger.main import SERVICE
 from services.ledger.store.merging import JOINED, LEFT, MOVED
 from shared.events import CustomerDeleted, Event
+from shared.events.fields import MAX_ID_LENGTH
 from tests.support.events import MEMBER, NOON, a_record, a_refund, a_sign_up, an_event, an_order_paid
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_rule
@@ -263,6 +264,30 @@ async def test_the_old_account_may_be_deleted_and_the_survivor_stays_until_forgo
     await ledger.receives(an_order_paid("5.00", member=OLD))
     assert await balance(ledger) == (0, 0, 0)
     assert (await merges(ledger)).json()["code"] == "member_erased"
+
+
+async def test_ids_that_both_have_stay_within_the_length_of_an_id(ledger: Running) -> None:
+    name = "x" * MAX_ID_LENGTH
+    for member in (MEMBER, OLD):
+        await ledger.receives(an_order_paid("500.00", member=member, order_id=name))
+        await asks(ledger, "holds", member, hold_id=name, points=100)
+    assert (await merges(ledger)).status_code == 200
+    for table, column in (("purchase", "order_id"), ("hold", "hold_id")):
+        found = await ledger.ports.pool.fetch(
+            f"SELECT {column} FROM ledger.{table} WHERE member_id = $1", MEMBER
+        )
+        ids = {row[0] for row in found}
+        assert (len(ids), {len(each) for each in ids}) == (2, {MAX_ID_LENGTH})
+
+
+async def test_who_is_erased_leaves_no_word_of_a_merge_or_of_the_old_id_behind(ledger: Running) -> None:
+    await ledger.receives(a_sign_up(MEMBER), a_sign_up(OLD))
+    adjustment = await asks(ledger, "adjustments", OLD, adjustment_id="t", points=5, reason="Ana called")
+    assert adjustment.status_code == 201
+    await merges(ledger)
+    assert (await asks(ledger, "erase", reason="asked by letter")).status_code == 200
+    words = "SELECT reason FROM ledger.merge UNION ALL SELECT reason FROM ledger.adjustment"
+    assert {row["reason"] or "" for row in await ledger.ports.pool.fetch(words)} == {""}
 
 
 async def test_events_requests_and_merges_at_once_lose_and_double_nothing(ledger: Running) -> None:

@@ -37,6 +37,7 @@ from services.ledger.domain.records import (
 from shared.cloudevents import derived_id
 from shared.events import Balance as BalanceAfter
 from shared.events import Event, event_type
+from shared.events.fields import bounded_id
 from shared.programs import Versions, unknown
 from shared.rows import Entries, Journal, Rows, replace
 
@@ -203,7 +204,10 @@ class Book:
         order_id: str | None = None,
         hold_id: str | None = None,
     ) -> Transfer:
-        """Move `amount` (above 0) between two accounts; the entry, with the balances after it."""
+        """Move `amount` (above 0) between two accounts; the entry, with the balances after it.
+
+        A `cause` that is longer than an id may be is kept as its beginning and a digest.
+        """
         assert amount > 0, f"a transfer moves something: {kind} {amount}"
         program_id, member_id = key
         before = self.balance(key, asset)
@@ -231,7 +235,7 @@ class Book:
             award_id,
             order_id,
             hold_id,
-            cause,
+            bounded_id(cause),
             at,
             after.pending,
             after.available,

@@ -17,7 +17,7 @@ from typing import Any
 from services.ledger.domain.allowances import Allowances
 from services.ledger.domain.awards import Origin, grant, state_of, stored_cuts
 from services.ledger.domain.book import Book
-from services.ledger.domain.conditions import Facts
+from services.ledger.domain.conditions import Facts, unmet
 from services.ledger.domain.earning import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
@@ -46,7 +46,9 @@ def follow_goals(book: Book, key: MemberKey, order_id: str, *, cause: str, at: d
     program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
     known = book.goal_parts.of(key)
     before = [part for part in known.values() if part.order_id == order_id]
-    parts = {(part.rule, part.period): part for part in _parts_of(book, key, purchase, program, before)}
+    parts = {
+        (part.rule, part.period): part for part in _parts_of(book, key, purchase, program, before, cause)
+    }
     for part in before:  # where an edit moved the order into another period, or under another version
         parts.setdefault((part.rule, part.period), replace(part, spent=0))
     for (rule, period), part in parts.items():
@@ -58,18 +60,24 @@ def follow_goals(book: Book, key: MemberKey, order_id: str, *, cause: str, at: d
 
 
 def _parts_of(
-    book: Book, key: MemberKey, purchase: Purchase, program: LedgerProgram, before: Sequence[Part]
+    book: Book,
+    key: MemberKey,
+    purchase: Purchase,
+    program: LedgerProgram,
+    before: Sequence[Part],
+    cause: str,
 ) -> list[Part]:
-    """What the order counts towards each goal of its version."""
+    """What the order counts towards each goal of its version; what was decided `before` of it stays decided."""
     assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
     day = day_of(purchase.paid_at, program.zone)
-    admitted = {part.rule: part.admitted for part in before}
+    decided = {part.rule: part for part in before}
     found = []
     for goal in program.goals:
-        if goal.name not in admitted:
-            admitted[goal.name] = _admits(book, key, goal, purchase, order, program)
-        spent = _spent(goal, purchase, order, program) if admitted[goal.name] else 0
+        first = decided.get(goal.name)
+        why_not = first.why_not if first else _against(book, key, goal, purchase, order, program)
+        admitted = first.admitted if first else why_not is None
+        spent = _spent(goal, purchase, order, program) if admitted else 0
         part = Part(
             *key,
             goal.name,
@@ -77,18 +85,20 @@ def _parts_of(
             order.id,
             purchase.paid_at,
             purchase.program_version or 1,
-            admitted[goal.name],
+            admitted,
             spent,
             purchase.fulfilled_at,
+            first.cause if first else cause,
+            why_not,
         )
         found.append(part)
     return found
 
 
-def _admits(
+def _against(
     book: Book, key: MemberKey, goal: Goal, purchase: Purchase, order: Order, program: LedgerProgram
-) -> bool:
-    """Whether the conditions hold that concern person, time and history: for good, as with every award."""
+) -> str | None:
+    """Which conditions on person, time and history do not hold; None where all do. For good, as with every award."""
     assert purchase.paid_at is not None, "an order that counts was paid"
     level = book.member(key).level_before(purchase.paid_at)
     facts = replace(
@@ -98,17 +108,28 @@ def _admits(
     )
     facts = with_person(facts, program, book, key, purchase.paid_at)
     lasting = goal.lasting_conditions
-    return all(condition.holds(facts) for condition in goal.conditions if condition not in lasting)
+    return unmet([condition for condition in goal.conditions if condition not in lasting], facts)
+
+
+def why_not_counted(goal: Goal, part: Part, purchase: Purchase, program: LedgerProgram) -> str | None:
+    """Why an order does not count towards a goal, by what is kept of it now; None where it counts."""
+    if not part.admitted or purchase.paid is None:
+        return part.why_not
+    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
+    return goal.uncounted(order) or unmet(goal.lasting_conditions, _facts_kept(purchase, order, program))
 
 
 def _spent(goal: Goal, purchase: Purchase, order: Order, program: LedgerProgram) -> Share:
+    if unmet(goal.lasting_conditions, _facts_kept(purchase, order, program)) is not None:
+        return 0
+    return goal.spent_on(order, kept_of(purchase, order))
+
+
+def _facts_kept(purchase: Purchase, order: Order, program: LedgerProgram) -> Facts:
     left = kept_of(purchase, order)
-    facts = replace(
+    return replace(
         facts_of(program, purchase, order, {}), kept=left, items=items_after_discounts(order, left)
     )
-    if not all(condition.holds(facts) for condition in goal.lasting_conditions):
-        return 0
-    return goal.spent_on(order, left)
 
 
 def hold_reached(

@@ -30,6 +30,7 @@ from shared.events import (
     RewardVoided,
     event_type,
 )
+from shared.events.fields import bounded_id
 from shared.rows import replace
 
 VOIDING = "reward_void"
@@ -173,7 +174,7 @@ def tell(
             time=at,
             data=data(
                 member_id=reward.member_id,
-                cause=cause,
+                cause=bounded_id(cause),
                 reason=reason,
                 reward_id=reward.reward_id,
                 reward=reward.reward,

@@ -14,6 +14,10 @@ CREATE TABLE ledger.goal_part (
     -- exact minor units of what is kept, as a fraction "n/d"
     spent text NOT NULL,
     fulfilled_at timestamptz,
+    -- the event that told of the order first
+    cause text,
+    -- why these conditions did not hold
+    why_not text,
     PRIMARY KEY (program_id, member_id, rule, period, order_id)
 );
 

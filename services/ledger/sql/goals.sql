@@ -1,10 +1,15 @@
 -- name: load_goal_parts
 SELECT g.* FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k (program_id, member_id, rule, period)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, rule, period, order_id, paid_at, program_version, admitted, spent, fulfilled_at
+    SELECT program_id, member_id, rule, period, order_id, paid_at, program_version, admitted, spent, fulfilled_at,
+           cause, why_not
     FROM ledger.goal_part
     WHERE program_id = k.program_id AND member_id = k.member_id AND rule = k.rule AND period = k.period
 ) AS g
+
+-- name: order_of_goal_cause
+-- The order that this event told of first, where it was asked for goals.
+SELECT order_id FROM ledger.goal_part WHERE program_id = $1 AND member_id = $2 AND cause = $3 LIMIT 1
 
 -- name: load_goals_reached
 SELECT g.* FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k (program_id, member_id, rule, period)
@@ -15,12 +20,13 @@ CROSS JOIN LATERAL (
 
 -- name: save_goal_parts
 INSERT INTO ledger.goal_part
-    (program_id, member_id, rule, period, order_id, paid_at, program_version, admitted, spent, fulfilled_at)
+    (program_id, member_id, rule, period, order_id, paid_at, program_version, admitted, spent, fulfilled_at, cause,
+     why_not)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::int[],
-                     $8::boolean[], $9::text[], $10::timestamptz[])
+                     $8::boolean[], $9::text[], $10::timestamptz[], $11::text[], $12::text[])
 ON CONFLICT (program_id, member_id, rule, period, order_id) DO UPDATE
 SET paid_at = excluded.paid_at, program_version = excluded.program_version, admitted = excluded.admitted,
-    spent = excluded.spent, fulfilled_at = excluded.fulfilled_at
+    spent = excluded.spent, fulfilled_at = excluded.fulfilled_at, cause = excluded.cause, why_not = excluded.why_not
 
 -- name: save_goals_reached
 INSERT INTO ledger.goal_reached (program_id, member_id, rule, period, ends, awards, joined)

@@ -45,7 +45,7 @@ FROM ledger.lot AS l WHERE program_id = $1 AND member_id = $2 GROUP BY asset
 UPDATE ledger.purchase AS a
 SET member_id = $3, order_id = CASE WHEN EXISTS (
     SELECT FROM ledger.purchase AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.order_id = a.order_id
-) THEN a.order_id || '@' || $2 ELSE a.order_id END
+) THEN ledger.id_after_merge(a.order_id, $2) ELSE a.order_id END
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: move_awards
@@ -68,7 +68,7 @@ WHERE a.program_id = $1 AND a.member_id = $2 AND a.asset = s.asset
 UPDATE ledger.hold AS a
 SET member_id = $3, hold_id = CASE WHEN EXISTS (
     SELECT FROM ledger.hold AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.hold_id = a.hold_id
-) THEN a.hold_id || '@' || $2 ELSE a.hold_id END, draws = (
+) THEN ledger.id_after_merge(a.hold_id, $2) ELSE a.hold_id END, draws = (
     SELECT coalesce(jsonb_agg(jsonb_build_array(CASE WHEN (d ->> 0)::bigint = 0 THEN 0 ELSE (d ->> 0)::bigint + coalesce((
         SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
     ), 0) END, d -> 1) ORDER BY place), '[]')
@@ -81,7 +81,7 @@ WHERE a.program_id = $1 AND a.member_id = $2
 UPDATE ledger.coupon AS c
 SET member_id = $3, reward_id = CASE WHEN EXISTS (
     SELECT FROM ledger.reward AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.reward_id = r.reward_id
-) THEN r.reward_id || '@' || $2 ELSE r.reward_id END
+) THEN ledger.id_after_merge(r.reward_id, $2) ELSE r.reward_id END
 FROM ledger.reward AS r
 WHERE r.program_id = $1 AND r.member_id = $2 AND c.program_id = $1 AND c.code = r.code AND c.member_id = $2
   AND c.reward_id = r.reward_id
@@ -93,7 +93,7 @@ UPDATE ledger.coupon_use SET member_id = $3 WHERE program_id = $1 AND member_id 
 UPDATE ledger.reward AS a
 SET member_id = $3, reward_id = CASE WHEN EXISTS (
     SELECT FROM ledger.reward AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.reward_id = a.reward_id
-) THEN a.reward_id || '@' || $2 ELSE a.reward_id END, draws = (
+) THEN ledger.id_after_merge(a.reward_id, $2) ELSE a.reward_id END, draws = (
     SELECT coalesce(jsonb_agg(jsonb_build_array(CASE WHEN (d ->> 0)::bigint = 0 THEN 0 ELSE (d ->> 0)::bigint + coalesce((
         SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
     ), 0) END, d -> 1) ORDER BY place), '[]')
@@ -106,7 +106,7 @@ UPDATE ledger.goal_part AS a
 SET member_id = $3, order_id = CASE WHEN EXISTS (
     SELECT FROM ledger.goal_part AS b
     WHERE b.program_id = $1 AND b.member_id = $3 AND b.rule = a.rule AND b.period = a.period AND b.order_id = a.order_id
-) THEN a.order_id || '@' || $2 ELSE a.order_id END
+) THEN ledger.id_after_merge(a.order_id, $2) ELSE a.order_id END
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: empty_goals_reached

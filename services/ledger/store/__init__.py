@@ -35,9 +35,8 @@ from services.ledger.domain.records import (
     Transfer,
     Usage,
 )
-from services.ledger.store import budgets, goals
+from services.ledger.store import budgets, erasures, goals
 from services.ledger.store.guests import save_guests
-from services.ledger.store.imports import forget_imports
 from services.ledger.store.levels import levels_of
 from services.ledger.store.persons import load_persons, save_persons
 from services.ledger.store.pools import check_pools, load_pools, save_pools
@@ -139,13 +138,13 @@ class Store:
         await self._save_members(connection, book)
         await save_persons(connection, self._sql, book)
         await save_guests(connection, self._sql, book)
-        await forget_imports(connection, self._sql, book)
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
         await budgets.save(connection, self._sql, book)
         await self._save_lots(connection, book)
         await save_shelf(connection, self._sql, book)
         await save_pools(connection, self._sql, book)
+        await erasures.forget(connection, self._sql, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
             await self._save_movements(connection, book.transfers)
@@ -173,6 +172,11 @@ class Store:
     async def awards_of_cause(self, connection: AnyConnection, key: MemberKey, cause: str) -> list[Award]:
         """What an event earned, one award for each asset."""
         return [award_of(row) for row in await connection.fetch(self._sql.awards_of_cause, *key, cause)]
+
+    async def order_of_goals(self, connection: AnyConnection, key: MemberKey, cause: str) -> str | None:
+        """The order that an event told of first, where goals were asked about it; else None."""
+        found: str | None = await connection.fetchval(self._sql.order_of_goal_cause, *key, cause)
+        return found
 
     async def order_of_hold(self, connection: AnyConnection, key: MemberKey, hold_id: str) -> str | None:
         """The order that a hold was made for; None where it names none, or is not there."""

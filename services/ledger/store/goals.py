@@ -93,6 +93,8 @@ def _part(row: asyncpg.Record) -> Part:
         row["admitted"],
         exact(row["spent"]),
         row["fulfilled_at"],
+        row["cause"],
+        row["why_not"],
     )
 
 
@@ -108,4 +110,6 @@ def _part_row(part: Part) -> tuple[Any, ...]:
         part.admitted,
         str(part.spent),
         part.fulfilled_at,
+        part.cause,
+        part.why_not,
     )

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.ledger.domain.book import Book
 from services.ledger.domain.records import MemberKey
 from shared.database import AnyConnection
 from shared.queries import Queries
@@ -72,10 +71,3 @@ async def history(
         dict(row)
         for row in await connection.fetch(sql.imported_history, *key, *(before or (None, None)), limit)
     ]
-
-
-async def forget_imports(connection: AnyConnection, sql: Queries, book: Book) -> None:
-    """What was brought in of members who are erased goes; the entries of the book stay."""
-    erased = sorted((m.program_id, m.member_id) for m in book.members.changed() if m.erased_at is not None)
-    if erased:
-        await connection.execute(sql.forget_imported_rows, *zip(*erased, strict=True))

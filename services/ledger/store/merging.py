@@ -2,7 +2,7 @@
 
 What a newcomer would get wrong: transfers, gifts and adjustments that were made stay where they were made, since the
 book is only ever appended to. And ids are one member's own: where both have an order, an award, a hold or a reward of
-the same id, the merged member's gets `@` and that member's id behind it.
+the same id, the merged member's gets `@` and that member's id behind it (a digest of it, where that is too long).
 """
 
 from __future__ import annotations
