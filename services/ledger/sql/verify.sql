@@ -139,7 +139,7 @@ SELECT program_id, member_id, asset, coalesce(r.said, 0)::bigint AS said, coales
 FROM (
     SELECT program_id, member_id, coalesce(gives ->> 'asset', 'points') AS asset, sum((gives ->> 'points')::bigint) AS said
     FROM ledger.reward
-    WHERE gives ->> 'kind' <> 'donation' AND gives ->> 'points' IS NOT NULL GROUP BY 1, 2, 3
+    WHERE gives ->> 'kind' <> 'donation' AND gives ->> 'points' IS NOT NULL AND NOT cause ^@ 'import:' GROUP BY 1, 2, 3
 ) AS r
 FULL JOIN (
     SELECT t.program_id, h.home AS member_id, t.asset, sum(t.amount) AS moved
