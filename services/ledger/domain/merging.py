@@ -18,7 +18,7 @@ from fractions import Fraction
 
 from services.ledger.domain.book import SOURCE, Book
 from services.ledger.domain.occasions import schedule_occasions
-from services.ledger.domain.persons import Celebrated, Person, SegmentChange
+from services.ledger.domain.persons import Person, SegmentChange, latest
 from services.ledger.domain.records import (
     AVAILABLE,
     HELD,
@@ -154,16 +154,10 @@ def _join_persons(book: Book, survivor: MemberKey, other: MemberKey, at: datetim
         time_zone=mine.time_zone or theirs.time_zone,
         first_paid_at=min(first, default=None),
         segments=(*mine.segments, *(SegmentChange(at, each, True) for each in sorted(entered))),
-        celebrated=_latest([*mine.celebrated, *theirs.celebrated]),
+        celebrated=latest([*mine.celebrated, *theirs.celebrated]),
     )
     book.persons.put(survivor, "", joined)
     book.persons.put(other, "", Person(*other))
-
-
-def _latest(celebrated: Iterable[Celebrated]) -> tuple[Celebrated, ...]:
-    """Of each occasion the latest day: neither comes a second time in a year."""
-    days = {each.trigger: each for each in sorted(celebrated, key=lambda each: each.day)}
-    return tuple(days.values())
 
 
 def _announcement(made: Merged) -> Event[MemberMerged]:

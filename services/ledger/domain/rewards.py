@@ -159,9 +159,19 @@ def keep_until(book: Book, reward: Issued, until: datetime | None) -> None:
 
 
 def tell(
-    book: Book, reward: Issued, data: type[Any], *, cause: str, at: datetime, reason: str | None = None
+    book: Book,
+    reward: Issued,
+    data: type[Any],
+    *,
+    cause: str,
+    at: datetime,
+    reason: str | None = None,
+    replayed: bool = False,
 ) -> None:
-    """Tell the world of a change; its id is derived from it, so that telling twice is telling once."""
+    """Tell the world of a change; its id is derived from it, so that telling twice is telling once.
+
+    `replayed`: nobody is to be written to because of it.
+    """
     coupon = book.shelf.coupon_of(reward)
     grant = replace(reward.gives, code=coupon.shown if coupon else None, valid_until=reward.valid_until)
     number = str(reward.changes)
@@ -183,6 +193,7 @@ def tell(
                 points=reward.price or None,
                 order_id=reward.order_id,
             ),
+            replayed=replayed,
         )
     )
 

@@ -61,13 +61,22 @@ WITH bound AS (
     FROM ledger.award AS a CROSS JOIN LATERAL jsonb_array_elements(a.breakdown -> 'subjects') AS s (pair)
     WHERE a.kind = 'award' AND a.order_id IS NULL AND a.breakdown -> 'room' ->> '' IS DISTINCT FROM '0'
     GROUP BY 1, 2, 3, 4
+), brought AS (
+    -- what caps had counted in another system; of whoever was merged, it counts for the survivor
+    SELECT program_id, coalesce(m.merged_into, i.member_id) AS member_id, i.rule, i.bucket, sum(i.times) AS times,
+           sum(split_part(i.points, '/', 1)::numeric / coalesce(nullif(split_part(i.points, '/', 2), ''), '1')::numeric)
+               AS points
+    FROM ledger.imported_usage AS i JOIN ledger.member AS m USING (program_id, member_id)
+    GROUP BY 1, 2, 3, 4
 ), said AS (
-    SELECT program_id, member_id, rule AS name, bucket, false AS is_budget, times::bigint AS times, n.points
-    FROM ledger.usage
+    SELECT program_id, member_id, rule AS name, bucket, false AS is_budget, n.times, n.points
+    FROM ledger.usage AS u LEFT JOIN brought AS before USING (program_id, member_id, rule, bucket)
     CROSS JOIN LATERAL (
-        SELECT split_part(points, '/', 1)::numeric / coalesce(nullif(split_part(points, '/', 2), ''), '1')::numeric AS points
+        SELECT u.times - coalesce(before.times, 0) AS times,
+               split_part(u.points, '/', 1)::numeric / coalesce(nullif(split_part(u.points, '/', 2), ''), '1')::numeric
+                   - coalesce(before.points, 0) AS points
     ) AS n
-    WHERE times <> 0 OR n.points <> 0
+    WHERE n.times <> 0 OR abs(n.points) > 0.000001
     UNION ALL
     SELECT program_id, '', budget, bucket, true, NULL,
            sum(split_part(used, '/', 1)::numeric / coalesce(nullif(split_part(used, '/', 2), ''), '1')::numeric)

@@ -9,10 +9,12 @@ from typing import Any
 
 from services.ledger.domain.records import MemberKey
 from shared.database import AnyConnection
+from shared.orders import Share
 from shared.queries import Queries
 from shared.rows import Row
 
 COLUMNS = ("program_id", "member_id", "row_id", "kind", "said", "happened_at", "asset", "points")
+USAGE_COLUMNS = ("program_id", "member_id", "row_id", "rule", "bucket", "times", "points")
 
 
 class ImportedRow(Row, frozen=True, gc=False):
@@ -26,6 +28,17 @@ class ImportedRow(Row, frozen=True, gc=False):
     happened_at: datetime | None = None
     asset: str | None = None
     points: int = 0
+
+
+class CountedBefore(Row, frozen=True, gc=False):
+    """What a row says that a cap had counted."""
+
+    member_id: str
+    row_id: str
+    rule: str
+    bucket: str
+    times: int
+    points: Share
 
 
 async def known_rows(
@@ -55,6 +68,18 @@ async def add_rows(connection: AnyConnection, rows: Sequence[ImportedRow]) -> No
         ]
         await connection.copy_records_to_table(
             "imported_row", schema_name="ledger", columns=COLUMNS, records=records
+        )
+
+
+async def add_usage(connection: AnyConnection, program_id: str, counted: Sequence[CountedBefore]) -> None:
+    """Keep what new rows say that caps had counted."""
+    if counted:
+        records = [
+            (program_id, each.member_id, each.row_id, each.rule, each.bucket, each.times, str(each.points))
+            for each in counted
+        ]
+        await connection.copy_records_to_table(
+            "imported_usage", schema_name="ledger", columns=USAGE_COLUMNS, records=records
         )
 
 
