@@ -173,7 +173,7 @@ CHECKS: dict[str, Callable[[Any], str]] = {
         f"order {row['order_id']} of a guest was credited, but the member has no such order"
     ),
     "donations_off": lambda row: (
-        f"donation {row['award_id']} of {row['asset']} went astray with {row['astray'] or 0}, or a charity has "
+        f"the donation of {row['asset']} for {row['cause']} went astray with {row['astray'] or 0}, or a charity has "
         f"{row['given'] or 0} of it"
     ),
     "erased_off": lambda row: f"was forgotten, but there is still {row['what']}",
