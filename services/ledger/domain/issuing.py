@@ -124,6 +124,9 @@ def give(
 ) -> Issued:
     """A person gives a reward of the catalogue, or one of their own making; it costs the member nothing.
 
+    It is the merchant's own will: the reward's `limit`, audience and dates bind members who buy, not who gives, and
+    what was given counts towards no limit. The stock binds both, since nobody can hand over what is gone.
+
     Raises:
         UnknownReward: the catalogue has none of this name.
         RewardUnavailable, RewardSoldOut: a donation is nobody's gift; all are gone.
