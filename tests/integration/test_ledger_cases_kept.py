@@ -8,6 +8,7 @@ batch.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -17,17 +18,18 @@ from services.ledger.main import SERVICE
 from shared.events import Event
 from shared.rows import replace
 from tests.support import second_opinion
-from tests.support.events import NOON, a_record
+from tests.support.events import NOON, a_fulfilment, a_record, an_order_paid
 from tests.support.keys import KeyPair
-from tests.support.ledger import a_document
+from tests.support.ledger import PER_EURO, a_document, at
 from tests.support.services import Running, running
 from tests.support.shopping import PROGRAMS, Shopper, as_event
-from tests.unit.test_ledger_cases import CAPS, DEEDS, EARNING, EDITS, REFUNDS, Rules, Story
+from tests.unit.test_ledger_cases import CAPS, DEEDS, EARNING, EDITS, REFUNDS, TURNS, Rules, Story
 
 Database = Callable[[], Awaitable[str]]
 TABLES = {"earning": EARNING, "caps": CAPS, "refunds": REFUNDS, "edits": EDITS, "deeds": DEEDS}
 MEMBERS, ORDERS = 3, 6
 OF_ORDER = "SELECT coalesce(sum(points - reversed), 0)::int FROM ledger.award WHERE program_id = $1 AND order_id = $2"
+BALANCE = "SELECT pending, available FROM ledger.balance WHERE program_id = $1"
 OF_MEMBER = (
     "SELECT coalesce(sum(pending + available + held), 0)::int FROM ledger.balance WHERE program_id = $1"
 )
@@ -71,6 +73,30 @@ async def agree(ledger: Running, program: str, document: dict[str, Any], told: l
     for _, order_id in opinion["orders"]:
         found = await ledger.ports.pool.fetchval(OF_ORDER, program, order_id)
         assert found == second_opinion.held(opinion, member, order_id), (program, order_id)
+
+
+async def test_points_turn_at_their_moment_over_postgres_too(ledger: Running) -> None:
+    for number, (name, words, story, moment, just_before, then) in enumerate(TURNS):
+        program = f"turn-{number}"
+        await outcome(ledger, program, [PER_EURO], story, words)
+        for now, has in ((at(moment) - timedelta(seconds=1), just_before), (at(moment), then)):
+            ledger.now = now
+            await ledger.runs("settle_due")
+            found = await ledger.ports.pool.fetchrow(BALANCE, program)
+            assert tuple(found or (0, 0)) == has, (name, now)
+
+
+async def test_who_waits_for_fulfilments_and_sees_none_is_told_to_people(ledger: Running) -> None:
+    waits = {"pending": {"order.paid": "14 days after order.fulfilled"}}
+    first, second = an_order_paid("10.00"), an_order_paid("10.00", program="other")
+    for program in ("demo", "other"):
+        await ledger.applies(a_document(PER_EURO, **waits) | {"program": program})
+    await ledger.receives(first, second)
+    assert await ledger.runs("report_unfulfilled") == 0
+    ledger.now = NOON + timedelta(days=15)
+    assert await ledger.runs("report_unfulfilled") == 2
+    await ledger.receives(a_fulfilment(second, at=ledger.now))
+    assert await ledger.runs("report_unfulfilled") == 1
 
 
 async def outcome(
