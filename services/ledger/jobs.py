@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 FOLDED_AT_ONCE = 10_000
 WAITING_SHOWN = 20
+UNFULFILLED_DAYS = 14  # most shops hand over within a week; the usual deadline is 90 days
 WAITING_DAYS = 30  # so long a refund may wait for its order before people are told
 DAY = 24 * 3600.0
 FORGET_SECONDS = 300.0  # so long the hash of an address may outlive the erasure of its member
@@ -36,6 +37,7 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
         Job("forget_guests", FORGET_SECONDS, jobs.forget_guests),
         Job("fold_and_check", settings.fold_every_seconds, jobs.fold_and_check),
         Job("report_waiting", DAY, jobs.report_waiting),
+        Job("report_unfulfilled", DAY, jobs.report_unfulfilled),
         Job("watch_pools", POOLS_SECONDS, jobs.watch_pools),
     )
 
@@ -113,6 +115,19 @@ class Jobs:
         for row in rows:
             log.warning(
                 "order_never_came", program=row["program_id"], member=row["member_id"], order=row["order_id"]
+            )
+        return len(rows)
+
+    async def report_unfulfilled(self) -> int:
+        """Programs that wait for fulfilments and see none are told to people, long before the first deadline."""
+        before = self.ports.clock() - timedelta(days=UNFULFILLED_DAYS)
+        rows = await self.ports.pool.fetch(self.ports.sql.programs_without_fulfilments, before)
+        for row in rows:
+            log.warning(
+                "no_fulfilment_seen",
+                program=row["program_id"],
+                waiting=row["waiting"],
+                first_deadline=row["first_deadline"].isoformat(),
             )
         return len(rows)
 
