@@ -13,13 +13,13 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
-from services.ledger.domain.book import CANCELLED, Award, Purchase
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.earning import PROGRAM
 from services.ledger.domain.goals import Part, have_goals, steps_of, worth
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import award_target
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import CANCELLED, Award, Purchase
 from services.ledger.domain.rules import Cap
 from services.ledger.store.rows import award_of, purchase_of
 from shared.database import AnyConnection

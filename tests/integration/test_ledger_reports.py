@@ -119,6 +119,21 @@ async def test_breakage_tells_used_expired_and_left_by_the_month_they_became_ava
     ]
 
 
+async def test_what_was_given_to_another_member_was_issued_once(ledger: Running) -> None:
+    terms = {"older_than": "0 days"}
+    ledger.now = JUNE + timedelta(days=1)
+    await ledger.applies(tea_and_cups(spend=SPEND, transfers=terms))
+    await ledger.receives(a_sign_up("bob", at=JUNE))
+    names = ("period", "lots", "issued", "used", "remaining")
+    before = await rows_of(ledger, "breakage", *names, query="?from=2026-05-01")
+    await does(ledger, f"{MEMBER}/transfers", to="bob", points=20, transfer_id="g-1")
+    assert await rows_of(ledger, "breakage", *names, query="?from=2026-05-01") == before
+    ledger.now = datetime(2027, 6, 2, 12, 0, tzinfo=UTC)
+    await ledger.runs("settle_due")
+    (may, *_) = await rows_of(ledger, "breakage", "issued", "used", "expired", query="?from=2026-05-01")
+    assert may == (133, 87, 46)
+
+
 async def test_redemptions_and_donations_are_counted_where_they_belong(ledger: Running) -> None:
     await does(ledger, f"{MEMBER}/redemptions", reward="five off", reward_id="r-1")
     await ledger.receives(a_sign_up("bob", at=JUNE), a_sign_up("eve", at=JUNE))

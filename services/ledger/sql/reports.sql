@@ -39,11 +39,13 @@ SELECT asset, month, sum(points)::bigint AS points, sum(lots)::bigint AS lots, c
 GROUP BY asset, month ORDER BY asset, month NULLS LAST
 
 -- name: report_breakage
-SELECT date_trunc($5, opened_at AT TIME ZONE $4)::date AS period, asset, count(*) AS lots, sum(amount)::bigint AS issued,
-       sum(expired)::bigint AS expired, sum(remaining)::bigint AS remaining
+-- What came out of another member's lot was issued there, and has its age; what became of it is told here.
+SELECT date_trunc($5, opened_at AT TIME ZONE $4)::date AS period, asset, count(*) FILTER (WHERE NOT received) AS lots,
+       coalesce(sum(amount) FILTER (WHERE NOT received), 0)::bigint AS issued, sum(expired)::bigint AS expired,
+       sum(remaining)::bigint AS remaining
 FROM ledger.lot
 WHERE program_id = $1 AND opened_at >= $2 AND opened_at < $3
-GROUP BY 1, 2 ORDER BY 1, 2
+GROUP BY 1, 2 HAVING bool_or(NOT received) ORDER BY 1, 2
 
 -- name: report_rules
 -- Each rule's part of an award is what it gave of what all its rules gave; caps and rounding cut all of them alike.
