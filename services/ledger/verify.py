@@ -123,7 +123,7 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     ),
     "households_off": lambda row: (
         f"lot {row['lot_no']} of {row['asset']} is said to come from {row['from_member_id']} in pool {row['pool_id']}, "
-        "with whom the member shares no pool, or is not there"
+        "whom nobody knows, or is not there"
     ),
     "partner_credits_off": lambda row: (
         f"credit {row['transaction_id']} of partner {row['partner']} holds {row['held']}, its award "
@@ -173,7 +173,7 @@ CHECKS: dict[str, Callable[[Any], str]] = {
         f"order {row['order_id']} of a guest was credited, but the member has no such order"
     ),
     "donations_off": lambda row: (
-        f"donation {row['award_id']} of {row['asset']} went astray with {row['astray'] or 0}, or a charity has "
+        f"the donation of {row['asset']} for {row['cause']} went astray with {row['astray'] or 0}, or a charity has "
         f"{row['given'] or 0} of it"
     ),
     "erased_off": lambda row: f"was forgotten, but there is still {row['what']}",

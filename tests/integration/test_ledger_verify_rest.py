@@ -89,7 +89,7 @@ SEEDS = {
     ),
     "a donation of the merchant that went astray": Seeded(
         "UPDATE transfer SET to_account = 'redeemed' WHERE asset = 'donation:EUR' AND order_id = 'late'",
-        ("donation order:late:donation:EUR of donation:EUR went astray with 200",),
+        ("the donation of donation:EUR for order late went astray with 200",),
         ("account redeemed of donation:EUR", "account charity:food bank"),
     ),
     "a use of a code that is not there": Seeded(

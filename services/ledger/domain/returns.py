@@ -23,10 +23,11 @@ from math import ceil
 
 from services.ledger.domain.book import Book
 from services.ledger.domain.expiry import expiry_of
-from services.ledger.domain.holds import drawn, spends_of, spent_on
+from services.ledger.domain.holds import drawn, post_of_hold, spends_of, spent_on
 from services.ledger.domain.keeping import kept_of, order_of_purchase
 from services.ledger.domain.lots import (
     give_back,
+    note_return,
     open_lot,
     open_lots,
     remove,
@@ -180,6 +181,7 @@ def _open_anew(book: Book, key: MemberKey, hold: Hold, draw: Draw, *, cause: str
     if opened is not None:
         like = replace(opened, award_id=lot.award_id, order_id=lot.order_id, opened_at=lot.opened_at)
         book.put_lot(like)
+        note_return(book, like, lot.lot_no)
 
 
 def _credit(
@@ -194,18 +196,7 @@ def _credit(
     opens: bool = False,
 ) -> Lot | None:
     """Post and announce what comes back; the lot that it opens, if it is to open one."""
-    transfer = book.post(
-        key,
-        hold.asset,
-        "return",
-        REDEEMED,
-        AVAILABLE,
-        points,
-        cause=cause,
-        at=at,
-        order_id=hold.order_id,
-        hold_id=hold.hold_id,
-    )
+    transfer = post_of_hold(book, hold, "return", REDEEMED, AVAILABLE, points, cause=cause, at=at)
     spent = spent_on(book, key, hold.order_id, hold.asset)
     book.announce(
         transfer,
@@ -241,18 +232,7 @@ def _spend_again(book: Book, key: MemberKey, hold: Hold, points: int, *, cause: 
 
 
 def _post_again(book: Book, key: MemberKey, hold: Hold, points: int, *, cause: str, at: datetime) -> None:
-    transfer = book.post(
-        key,
-        hold.asset,
-        "return_correction",
-        AVAILABLE,
-        REDEEMED,
-        points,
-        cause=cause,
-        at=at,
-        order_id=hold.order_id,
-        hold_id=hold.hold_id,
-    )
+    transfer = post_of_hold(book, hold, "return_correction", AVAILABLE, REDEEMED, points, cause=cause, at=at)
     spent = spent_on(book, key, hold.order_id, hold.asset)
     book.announce(transfer, PointsSpent, kind="return_correction", hold_id=hold.hold_id, order_spent=spent)
 

@@ -23,3 +23,15 @@ RETURN CASE
     WHEN length(id) + length(member_id) < 200 THEN id || '@' || member_id
     ELSE left(id, 167) || '@' || md5(id || '@' || member_id)
 END;
+
+-- Draws [[lot_no, points], ...] from lots whose numbers moved by so much (null: not at all). What was drawn from no lot
+-- (0) stays so.
+CREATE FUNCTION ledger.draws_after_merge(draws jsonb, shift bigint) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT coalesce(jsonb_agg(
+        jsonb_build_array((d ->> 0)::bigint + CASE (d ->> 0)::bigint WHEN 0 THEN 0 ELSE coalesce(shift, 0) END, d -> 1)
+        ORDER BY place
+    ), '[]')
+    FROM jsonb_array_elements(draws) WITH ORDINALITY AS e (d, place)
+);

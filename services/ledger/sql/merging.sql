@@ -64,16 +64,12 @@ FROM unnest($6::text[], $7::bigint[]) AS s (asset, shift)
 WHERE a.program_id = $1 AND a.member_id = $2 AND a.asset = s.asset
 
 -- name: move_holds
--- What was drawn from no lot (0) stays so.
 UPDATE ledger.hold AS a
 SET member_id = $3, hold_id = CASE WHEN EXISTS (
     SELECT FROM ledger.hold AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.hold_id = a.hold_id
-) THEN ledger.id_after_merge(a.hold_id, $2) ELSE a.hold_id END, draws = (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(CASE WHEN (d ->> 0)::bigint = 0 THEN 0 ELSE (d ->> 0)::bigint + coalesce((
-        SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
-    ), 0) END, d -> 1) ORDER BY place), '[]')
-    FROM jsonb_array_elements(a.draws) WITH ORDINALITY AS e (d, place)
-)
+) THEN ledger.id_after_merge(a.hold_id, $2) ELSE a.hold_id END, draws = ledger.draws_after_merge(a.draws, (
+    SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
+))
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: move_coupons
@@ -93,12 +89,9 @@ UPDATE ledger.coupon_use SET member_id = $3 WHERE program_id = $1 AND member_id 
 UPDATE ledger.reward AS a
 SET member_id = $3, reward_id = CASE WHEN EXISTS (
     SELECT FROM ledger.reward AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.reward_id = a.reward_id
-) THEN ledger.id_after_merge(a.reward_id, $2) ELSE a.reward_id END, draws = (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(CASE WHEN (d ->> 0)::bigint = 0 THEN 0 ELSE (d ->> 0)::bigint + coalesce((
-        SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
-    ), 0) END, d -> 1) ORDER BY place), '[]')
-    FROM jsonb_array_elements(a.draws) WITH ORDINALITY AS e (d, place)
-)
+) THEN ledger.id_after_merge(a.reward_id, $2) ELSE a.reward_id END, draws = ledger.draws_after_merge(a.draws, (
+    SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
+))
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: move_goal_parts

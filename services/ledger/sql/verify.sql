@@ -242,15 +242,18 @@ WHERE g.member_id IS NOT NULL AND m.erased_at IS NULL AND NOT EXISTS (
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: donations_off
--- What a merchant donates passes the member by: from `issued` to a charity, back to `reversed`, never more than it got.
-SELECT program_id, member_id, asset, award_id, sum(amount) FILTER (WHERE charity IS NULL)::bigint AS astray,
+-- What a merchant donates passes the member by: from `issued` to a charity, back to `reversed`, never more than it got;
+-- for merged members together.
+SELECT program_id, home AS member_id, asset, cause, sum(amount) FILTER (WHERE charity IS NULL)::bigint AS astray,
        sum(CASE WHEN to_account = charity THEN amount ELSE -amount END) FILTER (WHERE charity IS NOT NULL)::bigint AS given
 FROM (
-    SELECT program_id, member_id, asset, award_id, amount, to_account, CASE
-        WHEN to_account ^@ 'charity:' AND from_account IN ('issued', 'reversed') THEN to_account
-        WHEN from_account ^@ 'charity:' AND to_account = 'reversed' THEN from_account
-    END AS charity
-    FROM ledger.transfer WHERE asset ^@ 'donation:'
+    SELECT t.program_id, coalesce(m.merged_into, t.member_id) AS home, t.asset, coalesce('order ' || t.order_id, t.award_id) AS cause,
+           t.amount, t.to_account, CASE
+               WHEN t.to_account ^@ 'charity:' AND t.from_account IN ('issued', 'reversed') THEN t.to_account
+               WHEN t.from_account ^@ 'charity:' AND t.to_account = 'reversed' THEN t.from_account
+           END AS charity
+    FROM ledger.transfer AS t LEFT JOIN ledger.member AS m USING (program_id, member_id)
+    WHERE t.asset ^@ 'donation:'
 ) AS t
 GROUP BY 1, 2, 3, 4, t.charity
 HAVING bool_or(charity IS NULL) OR sum(CASE WHEN to_account = charity THEN amount ELSE -amount END) < 0
