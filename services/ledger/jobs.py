@@ -10,6 +10,7 @@ import structlog
 
 from services.ledger import pools
 from services.ledger.actions import MEMBERS_AT_ONCE, Actions, occasions
+from services.ledger.actions import pools as households
 from services.ledger.store import guests
 from shared.jobs import Job
 from shared.service import Ports
@@ -31,6 +32,7 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
     settings = ports.settings
     return (
         Job("settle_due", settings.due_every_seconds, jobs.settle_due),
+        Job("send_home", settings.due_every_seconds, jobs.send_home),
         Job("sweep_occasions", settings.due_every_seconds, jobs.sweep_occasions),
         Job("forget_guests", FORGET_SECONDS, jobs.forget_guests),
         Job("fold_and_check", settings.fold_every_seconds, jobs.fold_and_check),
@@ -59,6 +61,17 @@ class Jobs:
             total += found
             if found < MEMBERS_AT_ONCE:
                 return total
+
+    async def send_home(self) -> int:
+        """What came back to members of households, and is others'."""
+        total = 0
+        while True:
+            async with self.ports.pool.acquire() as connection, connection.transaction():
+                found = await households.send_all_home(self.actions, connection, self.ports.clock())
+            if not found:
+                return total
+            self.ports.wake_relay()
+            total += 1
 
     async def sweep_occasions(self) -> int:
         """After a version that rewards another occasion of the calendar: everybody's next one."""
