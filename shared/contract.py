@@ -33,6 +33,7 @@ _SENDERS: Final[Mapping[str, str]] = {
     "shop.reviews": "the shop or a review app",
     "shop.activity": "the shop",
     "loyalty.points": "ledger",
+    "loyalty.members": "ledger",
     "loyalty.rewards": "ledger",
     "loyalty.tiers": "tiers",
     "loyalty.referrals": "referrals",

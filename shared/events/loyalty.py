@@ -185,7 +185,7 @@ class PointsDonated(PointsMoved, frozen=True, kw_only=True):
     charity: Id
 
 
-@event("member.merged.v1", topic="loyalty.points")
+@event("member.merged.v1", topic="loyalty.members")
 class MemberMerged(OfMember, frozen=True, kw_only=True):
     """Two members are one person: all that concerns `merged_id` concerns `member_id` from now on."""
 
@@ -200,12 +200,12 @@ class PoolChanged(OfMember, frozen=True, kw_only=True):
     """Who is in it after it, those first who have been in it longest; none = it is dissolved."""
 
 
-@event("pool.joined.v1", topic="loyalty.points")
+@event("pool.joined.v1", topic="loyalty.members")
 class PoolJoined(PoolChanged, frozen=True, kw_only=True):
     """A member is in a pool from now on; the first one made it."""
 
 
-@event("pool.left.v1", topic="loyalty.points")
+@event("pool.left.v1", topic="loyalty.members")
 class PoolLeft(PoolChanged, frozen=True, kw_only=True):
     """A member is in a pool no more; what they earned and is left of it went home with them."""
 
