@@ -36,6 +36,7 @@ from services.ledger.domain.needs import Needs, usage_known_of
 from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.store import budgets, goals
+from services.ledger.store.due import load_due
 from services.ledger.store.guests import save_guests
 from services.ledger.store.imports import forget_imports
 from services.ledger.store.levels import levels_of
@@ -104,9 +105,6 @@ class Store:
         keys = sorted(needs.members)
         lock = self._sql.lock_members_at_once if at_once else None
         await self._load_members(connection, book, keys, lock, locking=locking)
-        needs.detailed.update(
-            key for key in keys if (due := book.stored_due[key]) is not None and due <= needs.members[key]
-        )
         await load_persons(connection, self._sql, book, keys, needs)
         await self._load_balances(connection, book, keys)
         await self._load_orders(connection, book, needs)
@@ -114,6 +112,7 @@ class Store:
             awards = await goals.load(connection, self._sql, book, needs)
             await self._load_awards(connection, book, awards)
         await self._load_usage(connection, book, needs)
+        await load_due(connection, self._sql, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, needs)
         if locking:
