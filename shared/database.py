@@ -6,6 +6,8 @@ its role has, even where the address names an administrator (as on a developer's
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -51,6 +53,33 @@ class DatabaseAway(Unavailable):
 def role_of(schema: str) -> str:
     """The login role that owns nothing and may do in `schema` what its migrations granted."""
     return f"habitue_{schema}"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A transaction that is under way; whoever finds out within it that it must not be sets `undone`."""
+
+    undone: bool
+
+
+@asynccontextmanager
+async def transaction_or_trial(connection: AnyConnection, *, dry_run: bool) -> AsyncIterator[Attempt]:
+    """A transaction; with `dry_run` all of it is carried out and checked, and then undone.
+
+    What waits for the commit (deferred constraints) is checked before the trial ends, so that a trial refuses
+    whatever the real thing would refuse. An exception undoes either.
+    """
+    transaction = connection.transaction()
+    await transaction.start()
+    attempt = Attempt(undone=dry_run)
+    try:
+        yield attempt
+        if attempt.undone:
+            await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await (transaction.rollback() if attempt.undone else transaction.commit())
 
 
 @dataclass(frozen=True, slots=True)

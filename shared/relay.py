@@ -13,17 +13,16 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import structlog
-from aiokafka.partitioner import murmur2
 
 from shared.database import NOT_NOW, Connection, connect
 from shared.failpoints import BETWEEN_PUBLISH_AND_DELETE, pass_point
 from shared.kafka import BATCH_BYTES, CALL_SECONDS, KAFKA_NOT_NOW, producer_client, started
 from shared.metrics import Metrics
 from shared.outbox import Message, read_bundle
+from shared.partitioning import partition_of
 from shared.queries import Queries
 
 log = structlog.get_logger(__name__)
@@ -118,15 +117,17 @@ async def publish(producer: Any, messages: Sequence[Message]) -> None:
 
     Messages are packed into the producer's batches by hand, which costs a fifth of sending each by itself.
     """
-    topics = {message.topic for message in messages}
-    counts = {topic: len(await producer.partitions_for(topic)) for topic in topics}
-    places: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
+    by_topic: defaultdict[str, list[Message]] = defaultdict(list)
     for message in messages:
-        topic = message.topic
-        places[topic, partition_of(message.key, counts[topic])].append(message)
+        by_topic[message.topic].append(message)
     futures = []
-    for (topic, partition), group in places.items():
-        futures += await _send_group(producer, topic, partition, group)
+    for topic, group in by_topic.items():
+        count = len(await producer.partitions_for(topic))
+        places: defaultdict[int, list[Message]] = defaultdict(list)
+        for message in group:
+            places[partition_of(message.key, count)].append(message)
+        for partition, each in places.items():
+            futures += await _send_group(producer, topic, partition, each)
     for future in futures:
         await future
 
@@ -160,9 +161,3 @@ async def _close(producer: Any, batch: Any, topic: str, partition: int) -> Any:
         return None
     batch.close()
     return await producer.send_batch(batch, topic, partition=partition)
-
-
-@lru_cache(maxsize=100_000)
-def partition_of(key: bytes | None, count: int) -> int:
-    """The partition that every Kafka client's default partitioner gives this key."""
-    return (murmur2(key) & 0x7FFFFFFF) % count if key is not None else 0

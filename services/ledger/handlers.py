@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
-from services.ledger.domain.book import Book, Level, MemberKey, Purchase, RefundAt
+from services.ledger.domain.book import Book
 from services.ledger.domain.checkout import capture_for_order
 from services.ledger.domain.deeds import (
     ENTRY_REWARD,
@@ -26,11 +27,20 @@ from services.ledger.domain.deeds import (
 from services.ledger.domain.edits import edit_order
 from services.ledger.domain.erasure import erase
 from services.ledger.domain.goal_awards import follow_goals
-from services.ledger.domain.guests import credit, holder_of, is_creditable, keep, owner_of, tell_address
-from services.ledger.domain.keeping import kept_of, order_of_purchase
+from services.ledger.domain.guests import (
+    GuestOrder,
+    credit,
+    holder_of,
+    is_creditable,
+    keep,
+    owner_of,
+    tell_address,
+)
+from services.ledger.domain.keeping import kept_of, order_of_purchase, unfitting
 from services.ledger.domain.occasions import schedule_occasions
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.persons import change_segment, remember
+from services.ledger.domain.records import Level, MemberKey, Purchase, RefundAt
 from services.ledger.domain.settling import settle
 from services.ledger.domain.using import come_back_for, follow_statement
 from shared.events import (
@@ -102,7 +112,7 @@ def _follow_guest(event: Event[Any], book: Book, handler: MemberHandler[Any]) ->
     if order is None:
         handler(event, book, key)
     elif is_creditable(order, at):
-        credit(book, key, order, at)
+        _credit_guest(book, key, order, at)
 
 
 @on(OrderPaid)
@@ -120,7 +130,7 @@ def earn_for_order(event: Event[OrderPaid], book: Book, key: MemberKey) -> None:
         _use_codes(event, book, key, gone)
     follow_goals(book, key, event.data.order_id, cause=event.id, at=event.time)
     if before is not None and before.refunds:
-        _warn_of_excess(book, book.purchases.get(key, event.data.order_id) or before)
+        _warn_of_early_refunds(book, key, event.data.order_id)
 
 
 @on(OrderRefunded)
@@ -138,6 +148,24 @@ def take_back_for_refund(event: Event[OrderRefunded], book: Book, key: MemberKey
     come_back_for(book, purchase, cause=event.id, at=event.time)
     follow_refunds(book, key, purchase, cause=event.id, at=event.time)
     follow_goals(book, key, purchase.order_id, cause=event.id, at=event.time)
+    _warn_of_excess(book, purchase)
+
+
+def _warn_of_early_refunds(book: Book, key: MemberKey, order_id: str) -> None:
+    """Refunds that waited for this order: of one that does not fit it, and where they come to more than it cost."""
+    purchase = book.purchases.get(key, order_id)
+    order = order_of_purchase(purchase, book.versions_of(key[0])) if purchase is not None else None
+    if purchase is None or order is None:
+        return
+    for refund_id, error in unfitting(purchase, order):
+        log.warning(
+            "refund_does_not_fit",
+            program_id=key[0],
+            order_id=order_id,
+            refund_id=refund_id,
+            code=error.code,
+            why=error.message,
+        )
     _warn_of_excess(book, purchase)
 
 
@@ -299,4 +327,10 @@ def _purchase(book: Book, key: MemberKey, order_id: str) -> Purchase:
 def _bring_orders(event: Event[Any], book: Book, key: MemberKey) -> None:
     """Whoever tells an e-mail address brings the orders that a guest with that address paid."""
     for order in tell_address(book, key, event.data.email, event.time):
-        credit(book, key, order, event.time)
+        _credit_guest(book, key, order, event.time)
+
+
+def _credit_guest(book: Book, key: MemberKey, order: GuestOrder, at: datetime) -> None:
+    credit(book, key, order, at)
+    if order.kept is not None and order.kept.refunds:
+        _warn_of_early_refunds(book, key, order.order_id)

@@ -18,7 +18,10 @@ from services.ledger.schemas.imports import ROW
 
 CSV = "text/csv"
 JSON_LINES = ("application/x-ndjson", "application/jsonl", "application/ndjson")
-NUMBERS = ("points",)
+NUMBERS = ("points", "times", "uses", "used")
+LISTS = ("products",)
+LIST_SEPARATOR = "|"
+"""Between the names in a cell of a list."""
 
 
 def entries_of(lines: Iterable[str], *, is_csv: bool) -> Iterator[Entry | Fault]:
@@ -56,11 +59,24 @@ def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
             asked = len(reader.fieldnames or ())
             yield line, Fault(line, "", f"this row has not as many cells as the heading, which has {asked}")
             continue
-        row: dict[str, Any] = {name.strip(): value.strip() for name, value in cells.items() if value.strip()}
-        for name in NUMBERS:
-            if name in row:
-                row[name] = _number(row[name])
+        row: dict[str, Any] = {}
+        for name, value in cells.items():
+            if value.strip():
+                _put(row, name.strip(), value.strip())
         yield line, row
+
+
+def _put(row: dict[str, Any], column: str, text: str) -> None:
+    """Write a cell into its place: of `gives.amount` into `amount` of `gives`."""
+    name, _, further = column.partition(".")
+    if further:
+        inner = row.setdefault(name, {})
+        if isinstance(inner, dict):
+            _put(inner, further, text)
+    elif name in LISTS:
+        row[name] = [each.strip() for each in text.split(LIST_SEPARATOR)]
+    else:
+        row[name] = _number(text) if name in NUMBERS else text
 
 
 def _number(text: str) -> int | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -25,75 +26,83 @@ POOLS_SECONDS = 60.0  # a pool that empties faster is told of by its refusals
 
 def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
     """The jobs of the ledger."""
+    jobs = Jobs(ports, actions, pools.gauge_of(ports))
+    settings = ports.settings
+    return (
+        Job("settle_due", settings.due_every_seconds, jobs.settle_due),
+        Job("sweep_occasions", settings.due_every_seconds, jobs.sweep_occasions),
+        Job("forget_guests", FORGET_SECONDS, jobs.forget_guests),
+        Job("fold_and_check", settings.fold_every_seconds, jobs.fold_and_check),
+        Job("report_waiting", DAY, jobs.report_waiting),
+        Job("watch_pools", POOLS_SECONDS, jobs.watch_pools),
+    )
 
-    async def settle_due() -> int:
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """What the ledger does by the clock; each job answers with how much there was to do."""
+
+    ports: Ports
+    actions: Actions
+    set_left: pools.SetLeft
+
+    async def settle_due(self) -> int:
         """Waits that end, lots that expire, holds that time out."""
         total = 0
         while True:
-            async with ports.pool.acquire() as connection, connection.transaction():
-                found = await actions.settle_due(connection, ports.clock())
+            async with self.ports.pool.acquire() as connection, connection.transaction():
+                found = await self.actions.settle_due(connection, self.ports.clock())
             if found:
-                ports.wake_relay()
+                self.ports.wake_relay()
             total += found
             if found < MEMBERS_AT_ONCE:
                 return total
 
-    async def sweep_occasions() -> int:
+    async def sweep_occasions(self) -> int:
         """After a version that rewards another occasion of the calendar: everybody's next one."""
-        async with ports.pool.acquire() as connection:
-            todo = await occasions.sweeps_to_do(actions, connection, ports.clock())
+        async with self.ports.pool.acquire() as connection:
+            todo = await occasions.sweeps_to_do(self.actions, connection, self.ports.clock())
         portions = 0
         for first in todo:
             left: occasions.Sweep | None = first
             while left is not None:
-                async with ports.pool.acquire() as connection, connection.transaction():
-                    left = await occasions.sweep(actions, connection, left)
+                async with self.ports.pool.acquire() as connection, connection.transaction():
+                    left = await occasions.sweep(self.actions, connection, left)
                 portions += left is not None
         return portions
 
-    async def forget_guests() -> int:
+    async def forget_guests(self) -> int:
         """Orders that no guest came for in time, and addresses that nobody needs any more."""
         total = 0
         while True:
-            async with ports.pool.acquire() as connection, connection.transaction():
-                found = await guests.forget_guests(connection, ports.sql, ports.clock())
+            async with self.ports.pool.acquire() as connection, connection.transaction():
+                found = await guests.forget_guests(connection, self.ports.sql, self.ports.clock())
             total += found
             if found < guests.FORGOTTEN_AT_ONCE:
                 return total
 
-    async def fold_and_check() -> int:
+    async def fold_and_check(self) -> int:
         """Fold what batches moved into the accounts, then see whether the books balance."""
-        async with ports.pool.acquire() as connection:
-            folded: int = await connection.fetchval(ports.sql.fold_movements, FOLDED_AT_ONCE)
-            unbalanced = await connection.fetch(ports.sql.unbalanced)
-        ports.metrics.books_balanced.of().set(0 if unbalanced else 1)
+        async with self.ports.pool.acquire() as connection:
+            folded: int = await connection.fetchval(self.ports.sql.fold_movements, FOLDED_AT_ONCE)
+            unbalanced = await connection.fetch(self.ports.sql.unbalanced)
+        self.ports.metrics.books_balanced.of().set(0 if unbalanced else 1)
         for row in unbalanced:
             log.error(
                 "books_unbalanced", program=row["program_id"], asset=row["asset"], amount=int(row["amount"])
             )
         return folded
 
-    async def report_waiting() -> int:
+    async def report_waiting(self) -> int:
         """Refunds and fulfilments whose order never came are told to people."""
-        before = ports.clock() - timedelta(days=WAITING_DAYS)
-        rows = await ports.pool.fetch(ports.sql.waiting_purchases, before, WAITING_SHOWN)
+        before = self.ports.clock() - timedelta(days=WAITING_DAYS)
+        rows = await self.ports.pool.fetch(self.ports.sql.waiting_purchases, before, WAITING_SHOWN)
         for row in rows:
             log.warning(
                 "order_never_came", program=row["program_id"], member=row["member_id"], order=row["order_id"]
             )
         return len(rows)
 
-    set_left = pools.gauge_of(ports)
-
-    async def watch_pools() -> int:
+    async def watch_pools(self) -> int:
         """Pools of the shop's codes that are nearly empty are told to people."""
-        return await pools.watch(ports, actions.programs, set_left)
-
-    return (
-        Job("settle_due", ports.settings.due_every_seconds, settle_due),
-        Job("sweep_occasions", ports.settings.due_every_seconds, sweep_occasions),
-        Job("forget_guests", FORGET_SECONDS, forget_guests),
-        Job("fold_and_check", ports.settings.fold_every_seconds, fold_and_check),
-        Job("report_waiting", DAY, report_waiting),
-        Job("watch_pools", POOLS_SECONDS, watch_pools),
-    )
+        return await pools.watch(self.ports, self.actions.programs, self.set_left)

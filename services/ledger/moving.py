@@ -23,7 +23,7 @@ from services.ledger.importing import entries_of
 from services.ledger.schemas.imports import MOST_ROWS
 from shared.cli.session import NotAvailable, service_of, settings_of
 from shared.cli.speech import command, say, say_json, visible, warn
-from shared.database import AnyConnection
+from shared.database import AnyConnection, transaction_or_trial
 from shared.service import Ports, open_ports
 
 Program = Annotated[str, typer.Option(metavar="ID", help="The program that it is about.")]
@@ -131,17 +131,12 @@ async def _part(
     *,
     dry_run: bool,
 ) -> Report:
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
+    async with transaction_or_trial(connection, dry_run=dry_run) as attempt:
         entries = [each for each in part if isinstance(each, Entry)]
         found = await bring_in_rows(actions, connection, program, entries, ports.clock())
         found.faults += [each for each in part if isinstance(each, Fault)]
         found.faults.sort(key=lambda fault: fault.line)
-    except BaseException:
-        await transaction.rollback()
-        raise
-    await (transaction.rollback() if dry_run or found.faults else transaction.commit())
+        attempt.undone = dry_run or bool(found.faults)
     return found
 
 

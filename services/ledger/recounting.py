@@ -1,27 +1,38 @@
-"""Counts anew what caps, budgets and goals have counted, and names each place where they differ.
+"""Counts anew what caps, budgets, goals and refunds have made of the awards, and names each place where it differs.
 
-What a newcomer would get wrong: usage that names a subject (a product, a network) is not counted anew, since the award
-does not keep it. And what a budget gave is not added up from awards: it has to be what its slots no longer have.
+What a newcomer would get wrong: a cap counts what was awarded, not what is left of it, and under the version of each
+award. So nothing is counted by today's program: every version says which buckets its awards were counted in.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
+from services.ledger.domain.budgets import Budget
 from services.ledger.domain.earning import PROGRAM
-from services.ledger.domain.goal_awards import goal_award_id
 from services.ledger.domain.goals import Part, have_goals, steps_of, worth
+from services.ledger.domain.keeping import kept_of
+from services.ledger.domain.orders import award_target
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import CANCELLED, Award, Purchase
+from services.ledger.domain.rules import Cap
+from services.ledger.store.rows import award_of, purchase_of
 from shared.database import AnyConnection
-from shared.orders import exact
+from shared.orders import exact, order_of
 from shared.programs import Programs, Versions
 from shared.queries import Queries
 
 FETCHED_AT_ONCE = 1_000
+COLUMNS_OF_ORDER = len(Purchase.__struct_fields__)
 AllVersions = Mapping[str, Versions[LedgerProgram]]
+Bound = tuple[str, int, str, str, str, str, str, str]
+"""Program, version, rule (none for the program itself), asset, zone, budget (none for a cap), how its buckets begin,
+and by which period they end."""
 
 
 async def recounted(
@@ -30,27 +41,117 @@ async def recounted(
     """Every difference in words, at most so many of each kind, in one snapshot of an open transaction."""
     ids = [row["program_id"] for row in await connection.fetch(sql.counting_programs)]
     versions = await programs.of(connection, ids)
-    columns = list(zip(*_counted_rules(versions), strict=True)) or [()] * 5
-    for row in await connection.fetch(sql.usage_off, most, *columns):
-        what = "the caps of the program" if row["rule"] == PROGRAM else f"rule {row['rule']!r}"
+    for found in (
+        _counts_off(connection, sql, versions, most),
+        _partner_budgets_off(connection, sql, versions, most),
+        _first(_budgets_off(connection, sql), most),
+        _first(_goals_off(connection, sql, versions), most),
+        _first(_orders_off(connection, sql, versions), most),
+    ):
+        async for text in found:
+            yield text
+
+
+async def _counts_off(
+    connection: AnyConnection, sql: Queries, programs: AllVersions, most: int
+) -> AsyncIterator[str]:
+    """Where caps and budgets have not counted what the awards were given under them."""
+    bounds = _with_shifting(list(_bounds(programs)), programs)
+    columns = list(zip(*bounds, strict=True)) or [()] * 9
+    for row in await connection.fetch(sql.counts_off, most, *columns):
+        said, given = (row[name].normalize() for name in ("said", "given"))
+        if row["is_budget"]:
+            yield (
+                f"program {row['program_id']}: budget {row['name']} {row['bucket']} says that it gave {said:f}, but "
+                f"the awards make {given:f}"
+            )
+            continue
+        what = "the caps of the program" if row["name"] == PROGRAM else f"rule {row['name']!r}"
         yield (
-            f"program {row['program_id']}, member {row['member_id']}: {what} counted {row['used'].normalize():f} in "
-            f"{row['bucket']}, but the awards make {row['given'].normalize():f}"
+            f"program {row['program_id']}, member {row['member_id']}: {what} counted {said:f} in {row['bucket']}, "
+            f"{row['said_times']} times, but the awards make {given:f}, {row['given_times']} times"
         )
-    async for text in _first(_budgets_off(connection, sql), most):
-        yield text
-    async for text in _first(_goals_off(connection, sql, versions), most):
-        yield text
 
 
-def _counted_rules(programs: AllVersions) -> Iterator[tuple[str, int, str, str, str]]:
-    """What caps count: program, version, rule (none for the program itself), asset, zone."""
+def _bounds(programs: AllVersions) -> Iterator[Bound]:
+    """Every cap and budget of every version of every program; caps of subjects are the awards' own affair."""
     for program_id, versions in programs.items():
         for version in versions.all:
-            rules = version.rules
-            capped = {(rule.name, rule.asset) for each in rules.capped.values() for rule in each}
-            for name, asset in sorted(capped | {(PROGRAM, asset) for asset in rules.caps}):
-                yield program_id, version.number, name, asset, rules.zone.key
+            rules, zone = version.rules, version.rules.zone.key
+            for rule in (rule for each in rules.capped.values() for rule in each):
+                of_rule = (program_id, version.number, rule.name, rule.asset, zone)
+                budgets = () if rule.budget is None else (rule.budget,)
+                yield from ((*of_rule, *bucket) for bucket in _buckets(rule.caps, budgets, ""))
+            for asset in sorted(rules.bounded):
+                of_program = (program_id, version.number, PROGRAM, asset, zone)
+                caps, all_budgets = rules.caps.get(asset, ()), rules.budgets.get(asset, ())
+                yield from ((*of_program, *bucket) for bucket in _buckets(caps, all_budgets, f"{asset}|"))
+
+
+def _buckets(
+    caps: tuple[Cap, ...], budgets: tuple[Budget, ...], before: str
+) -> Iterator[tuple[str, str, str]]:
+    for cap in caps:
+        if not cap.by_subject:
+            yield "", f"{before}{cap.measure}:", "".join(cap.by)
+    for budget in budgets:
+        yield budget.name, budget.terms, f"b:{budget.period or ''}"
+
+
+def _with_shifting(bounds: list[Bound], programs: AllVersions) -> list[tuple[Any, ...]]:
+    """Each with whether the caps and budgets of its rule are other ones in another version."""
+    found: dict[tuple[str, str, str], dict[int, set[tuple[str, ...]]]] = defaultdict(lambda: defaultdict(set))
+    for program_id, number, rule, asset, zone, *bucket in bounds:
+        found[program_id, rule, asset][number].add((zone, *bucket))
+    shifting = {
+        name: len(by_version) < len(programs[name[0]].all)
+        or len({frozenset(each) for each in by_version.values()}) > 1
+        for name, by_version in found.items()
+    }
+    return [(*bound, shifting[bound[0], bound[2], bound[3]]) for bound in bounds]
+
+
+async def _partner_budgets_off(
+    connection: AnyConnection, sql: Queries, programs: AllVersions, most: int
+) -> AsyncIterator[str]:
+    """What partners' budgets gave is what was credited out of them; a reversal gives no room back."""
+    columns = list(zip(*_partner_budgets(programs), strict=True)) or [()] * 6
+    for row in await connection.fetch(sql.partner_budgets_off, most, *columns):
+        yield (
+            f"program {row['program_id']}: budget {row['budget']} {row['bucket']} says that it gave {row['used']:f}, "
+            f"but {row['given']:f} were credited"
+        )
+
+
+def _partner_budgets(programs: AllVersions) -> Iterator[tuple[str, int, str, str, str, str]]:
+    for program_id, versions in programs.items():
+        for version in versions.all:
+            for name, agreement in version.rules.partners.items():
+                budget, zone = agreement.budget, version.rules.zone.key
+                if budget is not None:
+                    yield program_id, version.number, name, zone, budget.terms, budget.period or ""
+
+
+async def _orders_off(connection: AnyConnection, sql: Queries, programs: AllVersions) -> AsyncIterator[str]:
+    """An order of which something came back holds what is kept of it, and one that was called off holds nothing."""
+    async for row in connection.cursor(sql.returned_orders, prefetch=FETCHED_AT_ONCE):
+        values = tuple(row)
+        purchase, award = purchase_of(values[:COLUMNS_OF_ORDER]), award_of(values[COLUMNS_OF_ORDER:])
+        should = _target(purchase, award, programs[purchase.program_id])
+        if award.held_points != should:
+            yield (
+                f"program {purchase.program_id}, member {purchase.member_id}: award {award.award_id} holds "
+                f"{award.held_points}, what is kept of order {purchase.order_id} makes {should}"
+            )
+
+
+def _target(purchase: Purchase, award: Award, versions: Versions[LedgerProgram]) -> int:
+    if award.state == CANCELLED:
+        return 0
+    assert purchase.paid is not None, "only a paid order has awards"
+    program = versions.numbered(purchase.program_version or 1).rules
+    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
+    return award_target(program, purchase, order, award, kept_of(purchase, order))
 
 
 async def _budgets_off(connection: AnyConnection, sql: Queries) -> AsyncIterator[str]:
@@ -66,12 +167,12 @@ async def _budgets_off(connection: AnyConnection, sql: Queries) -> AsyncIterator
 
 
 async def _goals_off(connection: AnyConnection, sql: Queries, programs: AllVersions) -> AsyncIterator[str]:
-    """The awards of a period hold what its orders have reached."""
+    """The awards of a period hold what its orders have reached; less where a merge or a refund gave nothing new."""
     if not any(have_goals(versions) for versions in programs.values()):
         return
     async for row in connection.cursor(sql.all_goals, prefetch=FETCHED_AT_ONCE):
         for award_id, should, held in _awards_of_period(row, programs[row["program_id"]]):
-            if should != held:
+            if should != held and not (row["joined"] and held is not None and held < should):
                 yield (
                     f"program {row['program_id']}, member {row['member_id']}: award {award_id} holds {held}, what the "
                     f"orders of the period reach makes {should}"
@@ -80,14 +181,14 @@ async def _goals_off(connection: AnyConnection, sql: Queries, programs: AllVersi
 
 def _awards_of_period(row: Any, versions: Versions[LedgerProgram]) -> Iterator[tuple[str, int, int | None]]:
     """Each award of a period with what it should hold and what it holds, None where it is missing."""
-    rule, period = row["rule"], row["period"]
+    rule = row["rule"]
     parts = [_part(row, each) for each in json.loads(row["parts"])]
     steps = steps_of(parts, lambda number: versions.numbered(number).rules.goal(rule))
     total = sum(step.count for step in steps)
     awards = {award_id: values for award_id, *values in json.loads(row["awards"])}
     first = 0
-    for end in json.loads(row["ends"]):
-        award_id = goal_award_id(rule, period, first)
+    for named, end in zip_longest(json.loads(row["ids"]), json.loads(row["ends"]), fillvalue=0):
+        award_id = str(named or f"goal:{rule}:{row['period']}:{first + 1}")
         points, reversed_, state = awards.get(award_id, (0, 0, None))
         should = 0 if state == "cancelled" else min(points, worth(steps, first, min(end, total)))
         yield award_id, should, points - reversed_ if state is not None else None

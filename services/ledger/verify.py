@@ -6,7 +6,8 @@ which a batch is there wholly or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from services.ledger.program import parse
@@ -40,6 +41,11 @@ async def differences(ports: Ports) -> list[str]:
                 f"program {row['program_id']}: {row['sold']} of {row['reward']!r} are said to be gone, {row['issued']} "
                 "were issued"
             )
+        for row in await connection.fetch(ports.sql.partner_reversals_off, MOST):
+            found.append(
+                f"program {row['program_id']}: {row['points']} of credit {row['transaction_id']} of partner "
+                f"{row['partner']} were taken back, but it is not there"
+            )
         for name, tell in CHECKS.items():
             for row in await connection.fetch(getattr(ports.sql, name), MOST):
                 found.append(f"program {row['program_id']}, member {row['member_id']}: {tell(row)}")
@@ -54,6 +60,14 @@ def _balance(row: Any) -> str:
         f"{row['version']}; its {row['transfers']} transfers sum to {row['t_pending']}, {row['t_available']}, "
         f"{row['t_held']}"
     )
+
+
+def _numbers(numbers: Iterable[int] | None) -> str:
+    return ", ".join(map(str, sorted(numbers or ())))
+
+
+def _moment(at: datetime | None) -> str:
+    return "never" if at is None else f"at {at.isoformat()}"
 
 
 def _transfer(row: Any) -> str:
@@ -131,6 +145,47 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     ),
     "imports_off": lambda row: (
         f"imported rows say that they brought {row['said']} {row['asset']}, but their transfers moved {row['moved']}"
+    ),
+    "reward_credits_off": lambda row: (
+        f"rewards say that they gave {row['said']} {row['asset']}, but their transfers credited {row['moved']}"
+    ),
+    "draws_off": lambda row: (
+        f"{row['what']} is of {row['points']} {row['asset']}, and drew {row['drawn']}"
+        + (
+            f", among them from lots {_numbers(row['missing'])}, which are not there"
+            if row["missing"]
+            else ""
+        )
+    ),
+    "expired_off": lambda row: (
+        f"lots {_numbers(row['numbers'])} of {row['asset']} say that {row['said']} expired in them, but {row['moved']} "
+        "did"
+    ),
+    "dues_off": lambda row: (
+        f"of what is due, the first {row['what']} is due {_moment(row['due_at'])}, but the member is looked at "
+        f"{_moment(row['next_due'])}"
+    ),
+    "explanations_off": lambda row: (
+        f"award {row['award_id']} is of {row['points']}, but its lines and bonus make {row['explained']}"
+    ),
+    "orders_missing": lambda row: f"there are awards of order {row['order_id']}, but no such order was paid",
+    "guest_orders_missing": lambda row: (
+        f"order {row['order_id']} of a guest was credited, but the member has no such order"
+    ),
+    "donations_off": lambda row: (
+        f"the donation of {row['asset']} for {row['cause']} went astray with {row['astray'] or 0}, or a charity has "
+        f"{row['given'] or 0} of it"
+    ),
+    "erased_off": lambda row: f"was forgotten, but there is still {row['what']}",
+    "coupon_uses_off": lambda row: (
+        f"code {row['code']} was used {row['used']} times, {row['per_member']} are allowed each, or it is not there"
+    ),
+    "coupons_astray": lambda row: (
+        f"coupon {row['code']} is of reward {row['reward_id']} or of pool {row['pool']}, which do not know it"
+    ),
+    "partner_awards_off": lambda row: f"award {row['award_id']} is of no credit of a partner",
+    "pool_members_off": lambda row: (
+        f"is in pool {row['pool_id']}, which is not there or was dissolved, or can be in none"
     ),
     "awards_off": lambda row: (
         f"award {row['award_id']} should have moved {row['held']}, but its transfers moved {row['moved']}"

@@ -12,11 +12,12 @@ from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.awards import frozen_of
-from services.ledger.domain.book import Award, MemberKey, Purchase
 from services.ledger.domain.earning import Answer, earn
+from services.ledger.domain.goal_awards import why_not_counted
 from services.ledger.domain.goals import Goal, Part, Progress, have_goals, progress_of
 from services.ledger.domain.orders import facts_of
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import Award, MemberKey, Purchase
 from services.ledger.errors import UnknownDecision, UnknownMember
 from services.ledger.schemas.points import AwardOut, CapAnswer, Decision, GoalAnswer, RuleAnswer
 from services.ledger.store import Store
@@ -97,19 +98,22 @@ class Reading:
             UnknownDecision: no rule was asked about it, or it has not arrived.
         """
         awards = await self._store.awards_of_cause(connection, key, event_id)
-        if not awards:
+        order_id = next((award.order_id for award in awards if award.order_id is not None), None)
+        if order_id is None:  # a program may have goals alone
+            order_id = await self._store.order_of_goals(connection, key, event_id)
+        purchase = None
+        if order_id is not None:
+            purchase = await self._store.purchase(connection, key, order_id)
+        happened_at = awards[0].happened_at if awards else purchase.paid_at if purchase else None
+        if happened_at is None:
             raise UnknownDecision(
                 f"event {event_id!r} earned member {key[1]!r} nothing, and no rule was asked"
             )
         versions = await self._programs.one(connection, key[0])
-        order_id = next((award.order_id for award in awards if award.order_id is not None), None)
-        purchase = None
-        if order_id is not None:
-            purchase = await self._store.purchase(connection, key, order_id)
         return Decision(
             event_id=event_id,
             member_id=key[1],
-            happened_at=awards[0].happened_at,
+            happened_at=happened_at,
             awards=[explained(award, purchase, versions) for award in awards],
             goals=await self._goals(connection, purchase, versions),
         )
@@ -150,9 +154,12 @@ def goals_of_book(
     """How far the goals are that an order counts towards; `parts` is all that counts in its periods."""
     found = []
     for part in parts:
-        goal = versions.numbered(part.program_version).rules.goal(part.rule)
+        program = versions.numbered(part.program_version).rules
+        goal = program.goal(part.rule)
         if part.order_id == purchase.order_id and goal is not None:
-            found.append(_goal_answer(progress_of(parts, goal, part, _goal_at(versions, part.rule))))
+            why_not = why_not_counted(goal, part, purchase, program)
+            progress = progress_of(parts, goal, part, _goal_at(versions, part.rule), why_not)
+            found.append(_goal_answer(progress))
     return found
 
 
@@ -199,7 +206,8 @@ def _goal_answer(progress: Progress) -> GoalAnswer:
     return GoalAnswer(
         rule=goal.name,
         period=progress.period,
-        matched=progress.admitted,
+        matched=progress.why_not is None,
+        why_not=progress.why_not,
         counted=_money(progress.counted, goal.currency),
         spent=_money(progress.spent, goal.currency),
         asked=_money(goal.spend_minor, goal.currency),

@@ -3,7 +3,7 @@
 Owns: each member's code and link, the touches (a sign-up or an order that named a code), the referrals that came of
 them with every decision and its reasons, clicks on links, and keyed hashes of e-mail addresses. No contact data.
 
-Listens to: customer signed up, updated, deleted; order paid, fulfilled, refunded, cancelled.
+Listens to: customer signed up, updated, deleted; order paid, fulfilled, refunded, cancelled; members merged.
 Announces: referral started, qualified, approved, voided. Each as two events, one about the friend and one about the
 advocate, with what that side gets (at approval) or gives back (where an approval turns out wrong). Nothing here pays:
 the ledger grants the points that `rewards` names.
@@ -35,5 +35,8 @@ How it decides, where the rules leave room:
 * **Late papers.** What happened before the approval counts against it even if it comes in after it: the referral is
   voided and both sides are told what to give back. What happened later never does. E-mail addresses that are learnt
   after the approval change nothing.
+* **Merged members**: codes, touches and papers of both are the survivor's, and all of it is judged anew. So a person is
+  brought once, and never by themselves; what was approved before the ids were known to be one stays, as with addresses
+  that are learnt late, unless an earlier order or another referral of the same person speaks against it.
 * **Erasure** of a friend voids what is not approved yet; what is approved stays counted, without a name on it.
 """

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import RedirectResponse
 
 from services.referrals.domain.hashes import read_code
+from services.referrals.domain.model import MemberKey
 from services.referrals.errors import MemberErased, NoLanding, ReferralNotFound
 from services.referrals.schemas import MemberReferrals, Referral, ReferralDetails
 from shared.http.auth import requires
@@ -49,9 +50,10 @@ async def member_referrals(
     A member's token sees states and own rewards; who the other side is stays with the shop.
     """
     state: Any = request.app.state
-    key, for_member = (caller.program_id, member_id), caller.member_id is not None
+    key: MemberKey = (caller.program_id, member_id)
+    for_member = caller.member_id is not None
     member = await state.actions.meet(connection, key, state.clock())
-    views = state.views
+    key, views = member.key, state.views
     brought, after = await views.brought(connection, key, cursor, limit, for_member=for_member)
     return MemberReferrals(
         member_id=member_id,
@@ -76,8 +78,11 @@ async def one_referral(
 ) -> ReferralDetails | Referral:
     """Both sides for the shop; for a member's token, that member's side of a referral of theirs."""
     state: Any = request.app.state
+    asking = caller.member_id
+    if asking is not None:
+        asking = (await state.actions.home(connection, (caller.program_id, asking)))[1]
     found: ReferralDetails | Referral = await state.views.referral(
-        connection, caller.program_id, referral_id, caller.member_id
+        connection, caller.program_id, referral_id, asking
     )
     return found
 

@@ -79,7 +79,7 @@ def forget_member(event: Event[CustomerDeleted], book: Book) -> None:
 
 
 def _member(event: Event[EventData], book: Book) -> MemberKey | None:
-    """Whom the event is about; None for a guest, and for somebody who was erased.
+    """Whom the event is about; None for a guest, for somebody who was erased, and for the mere name of somebody.
 
     Raises:
         UnknownProgram: nobody applied the program.
@@ -88,7 +88,8 @@ def _member(event: Event[EventData], book: Book) -> MemberKey | None:
     if event.member_id is None:
         return None
     key = event.program_id, event.member_id
-    return None if book.member(key).erased_at is not None else key
+    member = book.member(key)
+    return None if member.erased_at is not None or member.merged_into is not None else key
 
 
 def _review(book: Book, key: MemberKey, event: Event[EventData], *, news: bool) -> None:

@@ -15,7 +15,7 @@ from services.referrals.settings import Settings
 from services.referrals.store import Store
 from services.referrals.verify import differences
 from services.referrals.views import Views
-from shared.events import ReferralApproved, ReferralQualified, ReferralStarted, ReferralVoided
+from shared.events import MemberMerged, ReferralApproved, ReferralQualified, ReferralStarted, ReferralVoided
 from shared.programs import Programs
 from shared.service import Doors, Ports, Service
 
@@ -55,7 +55,7 @@ SERVICE = Service(
     package=services.referrals,
     version=VERSION,
     settings=Settings,
-    listens=on.classes,
+    listens=(*on.classes, MemberMerged),
     announces=(ReferralStarted, ReferralQualified, ReferralApproved, ReferralVoided),
     routers=(api.router,),
     build=build,

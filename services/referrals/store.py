@@ -85,7 +85,26 @@ class Store:
         await self._lock(connection, book, members, relations)
         await self._read_rows(connection, book, relations)
         await self._check(connection, book, relations)
+        if any(book.member(key).merged_into is not None for key in members.keys() - needs.names):
+            raise RelationsMoved
         return book
+
+    async def homes(self, connection: AnyConnection, keys: Iterable[MemberKey]) -> dict[MemberKey, MemberKey]:
+        """Into whom those of these members were merged that were; nobody there was merged further."""
+        rows = await connection.fetch(self.sql.homes_of, *_columns(sorted(keys), 2))
+        return {_key(row): (row["program_id"], row["merged_into"]) for row in rows}
+
+    async def codes(self, connection: AnyConnection, keys: Iterable[MemberKey]) -> set[CodeKey]:
+        """All codes that these members have by now."""
+        rows = await connection.fetch(self.sql.codes_of, *_columns(sorted(keys), 2))
+        return {(row["program_id"], row["code"]) for row in rows}
+
+    async def give_rows(self, connection: AnyConnection, survivor: MemberKey, other: MemberKey) -> None:
+        """Make everything of the other one the survivor's; both are locked, with all whom they brought."""
+        sql = self.sql
+        for query in (sql.move_signals, sql.move_papers, sql.move_touches, sql.name_friend, sql.move_referrals,
+                      sql.name_advocate, sql.move_advocacies, sql.move_codes, sql.mark_merged):  # fmt: skip
+            await connection.execute(query, *other, survivor[1])
 
     async def peek(
         self, connection: AnyConnection, friends: Sequence[MemberKey], programs: Mapping[str, Any]
@@ -142,14 +161,23 @@ class Store:
         heard = {
             key for key, row in known.items() if key in needs.told or members[key] < row["first_seen_at"]
         }
-        listened = sorted(
-            {(key[0], known[key]["code"]) for key in heard} | {(k[0], c) for k, c in new.items()}
-        )
+        own = {(key[0], known[key]["code"]) for key in heard} | {(k[0], c) for k, c in new.items()}
+        listened = sorted(own | await self._further_codes(connection, book, heard))
         followers = await self._keys(connection, self.sql.open_followers, listened)
         friends = sorted({*members, *followers})
         advocates = await self._keys(connection, self.sql.advocates_of, friends)
         owners = {(program, owner) for (program, _), owner in book.owners.items() if owner is not None}
         return _Relations(new, listened, friends, sorted({*friends, *advocates, *owners}))
+
+    async def _further_codes(
+        self, connection: AnyConnection, book: Book, heard: set[MemberKey]
+    ) -> set[CodeKey]:
+        """The codes of whoever was merged into these members."""
+        found: set[CodeKey] = set()
+        for row in await connection.fetch(self.sql.codes_of, *_columns(sorted(heard), 2)) if heard else ():
+            found.add((row["program_id"], row["code"]))
+            book.further_codes.setdefault(_key(row), set()).add(row["code"])
+        return found
 
     async def _claim_codes(
         self, connection: AnyConnection, book: Book, unseen: Sequence[MemberKey], named: Iterable[CodeKey]
@@ -248,7 +276,8 @@ def _take_members(book: Book, rows: Iterable[asyncpg.Record]) -> None:
     for row in rows:
         member = Member(**dict(row))
         book.members.load(member.key, "", member)
-        book.owners[member.program_id, member.code] = member.member_id
+        if member.merged_into is None:  # else it is whose the row of the code says
+            book.owners[member.program_id, member.code] = member.member_id
 
 
 def _key(row: asyncpg.Record) -> MemberKey:

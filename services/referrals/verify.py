@@ -53,7 +53,9 @@ async def _by_rows(ports: Ports) -> list[str]:
             f"{row['program_id']}: code {row['code']} of {row['member_id']!r} is {row['owner_id']!r}'s"
         )
     for row in await ports.pool.fetch(ports.sql.left_of_erased):
-        found.append(f"{row['program_id']}: {row['what']} of the erased member {row['member_id']!r} remain")
+        found.append(
+            f"{row['program_id']}: {row['what']} of {row['member_id']!r} remain, who was erased or merged"
+        )
     return found
 
 

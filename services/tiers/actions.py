@@ -18,12 +18,12 @@ from services.tiers.domain.course import Course
 from services.tiers.domain.judging import settle
 from services.tiers.domain.ladder import Ladder, Level, TiersProgram
 from services.tiers.domain.progress import Progress, progress_of
-from services.tiers.errors import NoLadder, UnknownMember
-from services.tiers.handlers import needs, on
+from services.tiers.errors import MergedMeanwhile, NoLadder, UnknownMember
+from services.tiers.handlers import needs, on, way_home
 from services.tiers.settings import Settings
 from services.tiers.store import START_OF_DUES, Replays, Store
 from shared.database import AnyConnection
-from shared.events import Event
+from shared.events import Event, MemberMerged
 from shared.outbox import message_of, write_bundle
 from shared.programs import Programs, Versions, unknown
 from shared.service import Ports
@@ -88,11 +88,14 @@ class Actions:
     async def handle(self, connection: AnyConnection, events: Sequence[Event[Any]], now: datetime) -> Outcome:
         """Take a batch of events in; what is refused and what is announced."""
         courses = await self._courses.of(connection, {event.program_id for event in events})
-        wanted = needs(event for event in events if event.program_id in courses)
+        concerned = [each for each in events if each.program_id in courses and type(each.data) in on.classes]
+        homes = await self._store.homes(connection, _names(concerned))
+        wanted = needs(concerned, homes)
         book = await self._store.load(connection, wanted, courses, now)
+        _check_homes(book, wanted.members, homes)
         refused = on.run(events, book)
         await self._store.save(connection, book)
-        await self._note_replays(connection, events, now)
+        await self._note_replays(connection, concerned, now)
         return Outcome(refused, list(book.outgoing))
 
     async def settle_due(self) -> int:
@@ -119,6 +122,9 @@ class Actions:
         """
         course = await self._course(connection, key[0])
         member = await self._store.member(connection, key)
+        if member is not None and member.merged_into is not None:
+            key = await self._home(connection, key)
+            member = await self._store.member(connection, key)
         if member is None or member.level is None:
             raise UnknownMember(f"no member {key[1]!r} holds a level here")
         spent = await self._store.spent(connection, key)
@@ -132,6 +138,8 @@ class Actions:
         """
         course = await self._course(connection, key[0])
         row = await self._store.entitled(connection, key)
+        if row is None and (home := await self._home(connection, key)) != key:
+            row = await self._store.entitled(connection, home)
         if row is None:
             raise UnknownMember(f"no member {key[1]!r} holds a level here")
         ladder = course.ladder(course.year_of(row["settled_until"]))
@@ -153,6 +161,9 @@ class Actions:
             course.turn(year + 1) if changes else None,
             coming if changes else None,
         )
+
+    async def _home(self, connection: AnyConnection, key: MemberKey) -> MemberKey:
+        return way_home(key, await self._store.homes(connection, [key]))[-1]
 
     async def _settle_page(self, connection: AnyConnection, keys: list[MemberKey], up_to: datetime) -> None:
         courses = await self._courses.of(connection, {key[0] for key in keys})
@@ -191,6 +202,25 @@ class Actions:
         if not course.has_ladder:
             raise NoLadder(f"the program {program_id!r} has no section `tiers`")
         return course
+
+
+def _names(events: Iterable[Event[Any]]) -> set[MemberKey]:
+    """All ids that these events name."""
+    named = {(event.program_id, event.member_id) for event in events if event.member_id is not None}
+    return named | {
+        (event.program_id, event.data.merged_id) for event in events if isinstance(event.data, MemberMerged)
+    }
+
+
+def _check_homes(book: Book, members: Iterable[MemberKey], homes: Mapping[MemberKey, MemberKey]) -> None:
+    """Whether these are whose names they were before their rows were locked.
+
+    Raises:
+        MergedMeanwhile: somebody is not.
+    """
+    for key in members:
+        if book.member(key).merged_into is not None and key not in homes:
+            raise MergedMeanwhile(f"member {key[1]!r} was merged into another one just now; try again")
 
 
 def _settle_one(book: Book, key: MemberKey, up_to: datetime) -> None:

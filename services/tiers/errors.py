@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.errors import Kind, ServiceError
+from shared.errors import Kind, ServiceError, Unavailable
 
 
 class UnknownMember(ServiceError):
@@ -17,3 +17,9 @@ class NoLadder(ServiceError):
 
     kind = Kind.NOT_FOUND
     code = "no_ladder"
+
+
+class MergedMeanwhile(Unavailable):
+    """Somebody was merged into another member just now; try again."""
+
+    code = "merged_meanwhile"

@@ -6,12 +6,13 @@ Whoever is first heard of through an order has joined; a refund of an order that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from services.tiers.domain.book import Book, Member, MemberKey, Needs
 from services.tiers.domain.judging import Trigger, join, settle, weigh
+from services.tiers.domain.merging import merge
 from services.tiers.domain.purchases import (
     Purchase,
     kept_spend,
@@ -23,6 +24,7 @@ from shared.events import (
     CustomerDeleted,
     CustomerSignedUp,
     Event,
+    MemberMerged,
     OrderCancelled,
     OrderPaid,
     OrderRefunded,
@@ -32,16 +34,35 @@ from shared.handlers import Handlers
 on = Handlers[Book]()
 
 
-def needs(events: Iterable[Event[Any]]) -> Needs:
-    """The rows that these events are decided on; orders of guests need none."""
+def needs(events: Sequence[Event[Any]], homes: Mapping[MemberKey, MemberKey]) -> Needs:
+    """The rows that these events are decided on; orders of guests need none.
+
+    `homes` says into whom members were merged. Where the batch itself merges members, an event may be either one's.
+    """
+    merges = {
+        (event.program_id, event.data.merged_id): (event.program_id, event.data.member_id)
+        for event in events
+        if isinstance(event.data, MemberMerged)
+    }
+    links = merges | dict(homes)
     members: set[MemberKey] = set()
     orders: set[tuple[str, str, str]] = set()
     for event in events:
         if event.member_id is not None and type(event.data) in on.classes:
-            members.add((event.program_id, event.member_id))
+            names = way_home((event.program_id, event.member_id), links)
+            members.update(names)
             if isinstance(event.data, OrderPaid | OrderRefunded | OrderCancelled):
-                orders.add((event.program_id, event.member_id, event.data.order_id))
-    return Needs(sorted(members), sorted(orders))
+                orders.update((*name, event.data.order_id) for name in names)
+    whole = {name for key in merges for name in way_home(key, links) + way_home(merges[key], links)}
+    return Needs(sorted(members | whole), sorted(orders), sorted(whole))
+
+
+def way_home(key: MemberKey, links: Mapping[MemberKey, MemberKey]) -> list[MemberKey]:
+    """A member, into whom they were merged, and so on to the end."""
+    names = [key]
+    while (home := links.get(names[-1])) is not None and home not in names:
+        names.append(home)
+    return names
 
 
 @on(CustomerSignedUp)
@@ -81,12 +102,24 @@ def drop_order(event: Event[OrderCancelled], book: Book) -> None:
         _rebook(event, book, key, before, with_cancellation(before, event))
 
 
+@on(MemberMerged)
+def join_members(event: Event[MemberMerged], book: Book) -> None:
+    """Two members are one person: what both spent is the survivor's, and the other id is another name of theirs."""
+    book.course(event.program_id)
+    survivor = book.home((event.program_id, event.data.member_id))
+    merge(book, survivor, (event.program_id, event.data.merged_id), event.time, _trigger(event))
+
+
 @on(CustomerDeleted)
 def erase(event: Event[CustomerDeleted], book: Book) -> None:
-    """Forget the member: what is left is that they asked for it, so that later events book nothing."""
+    """Forget the member: what is left is that they asked for it, so that later events book nothing.
+
+    Of an id that was merged into another member it forgets nobody: shops delete what they merged away.
+    """
     key = (event.program_id, event.data.customer_id)
     book.course(event.program_id)
-    if book.member(key).erased_at is None:
+    member = book.member(key)
+    if member.erased_at is None and member.merged_into is None:
         book.put_member(Member(program_id=key[0], member_id=key[1], erased_at=event.time))
 
 
@@ -99,7 +132,7 @@ def _begin(event: Event[Any], book: Book) -> MemberKey | None:
     book.course(event.program_id)
     if event.member_id is None:
         return None
-    key = (event.program_id, event.member_id)
+    key = book.home((event.program_id, event.member_id))
     if book.member(key).erased_at is not None:
         return None
     settle(book, key, event.time, _trigger(event))

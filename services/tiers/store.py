@@ -6,7 +6,7 @@ them is read; whoever reads without that decides on a state that is about to cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -68,18 +68,27 @@ class Store:
             await connection.execute(self._sql.insert_members, programs, members)
             _fill_members(book, await connection.fetch(self._sql.lock_members, programs, members))
             _fill_years(book, await connection.fetch(self._sql.read_years, programs, members))
+        if needs.whole:
+            _fill_purchases(book, await connection.fetch(self._sql.purchases_of, *_columns(needs.whole, 2)))
         if needs.orders:
             _fill_purchases(
                 book, await connection.fetch(self._sql.read_purchases, *_columns(needs.orders, 3))
             )
         return book
 
+    async def homes(self, connection: AnyConnection, keys: Iterable[MemberKey]) -> dict[MemberKey, MemberKey]:
+        """Into whom those of these members were merged that were, and those in turn."""
+        rows = await connection.fetch(self._sql.homes_of, *_columns(sorted(keys), 2))
+        return {
+            (row["program_id"], row["member_id"]): (row["program_id"], row["merged_into"]) for row in rows
+        }
+
     async def save(self, connection: AnyConnection, book: Book) -> None:
-        """Write what the batch changed. Of whoever was erased, all but the fact of it is deleted."""
+        """Write what the batch changed. Of whoever was erased or merged, all but the fact of it is deleted."""
         members = sorted(book.members.changed(), key=lambda member: member.key)
-        erased = [member.key for member in members if member.erased_at is not None]
+        erased = sorted({member.key for member in members if member.erased_at is not None} | {*book.moved})
         if members:
-            await connection.execute(self._sql.save_members, *_columns([_of_member(m) for m in members], 14))
+            await connection.execute(self._sql.save_members, *_columns([_of_member(m) for m in members], 15))
         await self._save_spend(connection, book, set(erased))
         if erased:
             await connection.execute(self._sql.erase_purchases, *_columns(erased, 2))
@@ -196,6 +205,7 @@ def _member(row: asyncpg.Record) -> Member:
         changes=row["changes"],
         told_at=row["told_at"],
         erased_at=row["erased_at"],
+        merged_into=row["merged_into"],
     )
 
 
@@ -216,6 +226,7 @@ def _of_member(member: Member) -> tuple[Any, ...]:
         member.changes,
         member.told_at,
         member.erased_at,
+        member.merged_into,
     )
 
 

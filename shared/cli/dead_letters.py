@@ -24,8 +24,9 @@ from shared.cloudevents import decode
 from shared.database import Connection
 from shared.errors import InvalidInput, ServiceError
 from shared.kafka import producer_client, started
+from shared.partitioning import partition_of
 from shared.queries import Queries
-from shared.relay import PUBLISH_SECONDS, partition_of
+from shared.relay import PUBLISH_SECONDS
 
 AT_ONCE = 500  # letters published and marked together
 BYTES_AT_ONCE = 16 * 2**20  # each may hold a message as large as the broker lets it be

@@ -17,6 +17,7 @@ import yaml
 from shared.cli.session import NotAvailable, database_of, service_of, settings_of
 from shared.cli.speech import cell, command, console, moment, say, say_json, table, visible, warn
 from shared.clock import system_clock
+from shared.database import transaction_or_trial
 from shared.program_changes import Change, changes_between
 from shared.program_documents import check_program, read_yaml, warnings_in
 from shared.program_file import InvalidProgram, ProgramFile
@@ -179,14 +180,14 @@ async def _apply(
 ) -> tuple[Version[Any] | None, Version[Any]]:
     """The version in force before, and the one after."""
     programs = Programs(service.load_machinery(), service.parse_program)
-    async with database_of(service, settings_of(service)) as connection:
-        transaction = connection.transaction()
-        await transaction.start()
+    async with (
+        database_of(service, settings_of(service)) as connection,
+        transaction_or_trial(connection, dry_run=dry_run),
+    ):
         known = (await programs.of(connection, [program_id])).get(program_id)
         version = await programs.apply(
             connection, program_id, read.document, now=system_clock(), expected_version=expect
         )
-        await (transaction.rollback() if dry_run else transaction.commit())
     return (known.newest if known else None), version
 
 

@@ -10,6 +10,7 @@ end there. And no pattern captures: a group of `(…)` doubles the time that msg
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -43,6 +44,18 @@ LongText = Annotated[
     str, Meta(max_length=MAX_LONG_TEXT_LENGTH), Field(max_length=MAX_LONG_TEXT_LENGTH, pattern=NO_NUL)
 ]
 """What a person wrote, such as a review."""
+
+
+def bounded_id(name: str) -> str:
+    """A name that was put together, as long as an id may be: itself, or its beginning and what follows from all of it.
+
+    `adjustment:` and an id of 200 characters would be longer than any reader of our events accepts.
+    """
+    if len(name) <= MAX_ID_LENGTH:
+        return name
+    ending = "~" + hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+    return name[: MAX_ID_LENGTH - len(ending)] + ending
+
 
 _WORD = r"^[a-z][a-z0-9_.-]{0,63}"
 Word = Annotated[str, Meta(pattern=_WORD + r"\Z"), Field(pattern=_WORD + "$")]

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.database import NOT_NOW
+from shared.database import NOT_NOW, transaction_or_trial
 from shared.errors import ServiceError
 from shared.http.gathering import Gathering
 from shared.http.problems import INTERNAL_ERROR, TextNotStorable, TryAgain, problem_of, status_of
@@ -83,18 +83,8 @@ def answer_of(results: Sequence[Result], *, dry_run: bool) -> Response:
 
 
 async def _one(request: Request, item: Item, do: Do[Item], *, dry_run: bool) -> BaseModel:
-    async with connection_of(request) as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            answer = await do(connection, item)
-            if dry_run:
-                await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        except BaseException:
-            await transaction.rollback()
-            raise
-        await (transaction.rollback() if dry_run else transaction.commit())
-    return answer
+    async with connection_of(request) as connection, transaction_or_trial(connection, dry_run=dry_run):
+        return await do(connection, item)
 
 
 async def _tried(gathering: Gathering, command: Any) -> Response | BaseException:

@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.clock import Clock
-from shared.database import NOT_NOW
+from shared.database import NOT_NOW, transaction_or_trial
 from shared.errors import ServiceError
 from shared.http.auth import caller_of
 from shared.http.idempotency import (
@@ -110,14 +110,8 @@ class Gathering:
         Raises:
             ServiceError: what refuses it.
         """
-        async with self.acquire() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            try:
-                (outcome,) = await self.decide(connection, [command], self.clock())
-                await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            finally:
-                await transaction.rollback()
+        async with self.acquire() as connection, transaction_or_trial(connection, dry_run=True):
+            (outcome,) = await self.decide(connection, [command], self.clock())
         if isinstance(outcome, ServiceError):
             raise outcome
         return response_of(outcome)

@@ -28,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from shared.clock import Clock
+from shared.database import transaction_or_trial
 from shared.errors import Kind, ServiceError
 from shared.http.auth import Authorisation, caller_of
 from shared.http.transaction import Connection, connection_of
@@ -199,19 +200,10 @@ async def write(
         RequestInProgress: 409. IdempotencyKeyReused: 422.
     """
     assert request.scope.get(_ROUTE), "an endpoint with Write belongs on a door_router()"
-    async with connection_of(request) as connection:
-        transaction = connection.transaction()
-        await transaction.start()
-        try:
-            if key is not None and not dry_run:
-                await _remember(request, connection, caller_of(request), key)
-            yield connection
-            if dry_run:
-                await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        except BaseException:
-            await transaction.rollback()
-            raise
-        await (transaction.rollback() if dry_run else transaction.commit())
+    async with connection_of(request) as connection, transaction_or_trial(connection, dry_run=dry_run):
+        if key is not None and not dry_run:
+            await _remember(request, connection, caller_of(request), key)
+        yield connection
 
 
 Write = Annotated[Connection, Depends(write, scope="function")]

@@ -146,43 +146,62 @@ def program_router(name: str, lint: Lint = no_warnings) -> APIRouter:
     Scopes: `program:read`, `program:write`. The token says which program; a document of another one is refused.
     """
     router = door_router(prefix="/program", tags=["program"])
-
-    @router.get(
+    router.add_api_route(
         "",
+        read_program,
         summary="The program in force",
         responses={**refuses(UnknownProgram), 304: {"description": "Unchanged since `If-None-Match`."}},
     )
-    async def read_program(
-        request: Request,
-        response: Response,
-        caller: Reader,
-        connection: Reading,
-        if_none_match: IfNoneMatch = None,
-    ) -> ProgramOut:
-        """The newest version with its document; its `ETag` is what a change must name in `If-Match`."""
-        newest = (await _programs(request).one(connection, caller.program_id)).newest
-        response.headers["ETag"] = etag_of(newest.number)
-        if is_unchanged(if_none_match, newest.number):
-            # An answer without a body; FastAPI takes a Response as it is.
-            return Response(status_code=304, headers={"ETag": etag_of(newest.number)})  # type: ignore[return-value]
-        return ProgramOut(**_head(newest), document=dict(newest.document))
+    router.add_api_route(
+        "/versions", list_versions, summary="All versions of the program", responses=refuses(UnknownProgram)
+    )
+    router.add_api_route(
+        "",
+        _applying(lint),
+        methods=["PUT"],
+        summary="Apply a program",
+        openapi_extra=_BODY,
+        responses=_REFUSALS,
+    )
+    for route in router.routes:
+        route.operation_id = f"{name}_{route.name}"  # type: ignore[attr-defined]
+    return router
 
-    @router.get("/versions", summary="All versions of the program", responses=refuses(UnknownProgram))
-    async def list_versions(
-        request: Request,
-        caller: Reader,
-        connection: Reading,
-        limit: Limit = DEFAULT_LIMIT,
-        cursor: CursorText = None,
-    ) -> Page[VersionOut]:
-        """The newest first. An event follows the version that was in force when it happened."""
-        versions = (await _programs(request).one(connection, caller.program_id)).all
-        after = VERSIONS.read(cursor)
-        older = [version for version in reversed(versions) if after is None or version.number < after[0]]
-        page, following = VERSIONS.cut(older[: limit + 1], limit, key=lambda version: (version.number,))
-        return Page(items=[_version_out(version) for version in page], next=following)
 
-    @router.put("", summary="Apply a program", openapi_extra=_BODY, responses=_REFUSALS)
+async def read_program(
+    request: Request,
+    response: Response,
+    caller: Reader,
+    connection: Reading,
+    if_none_match: IfNoneMatch = None,
+) -> ProgramOut:
+    """The newest version with its document; its `ETag` is what a change must name in `If-Match`."""
+    newest = (await _programs(request).one(connection, caller.program_id)).newest
+    response.headers["ETag"] = etag_of(newest.number)
+    if is_unchanged(if_none_match, newest.number):
+        # An answer without a body; FastAPI takes a Response as it is.
+        return Response(status_code=304, headers={"ETag": etag_of(newest.number)})  # type: ignore[return-value]
+    return ProgramOut(**_head(newest), document=dict(newest.document))
+
+
+async def list_versions(
+    request: Request,
+    caller: Reader,
+    connection: Reading,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: CursorText = None,
+) -> Page[VersionOut]:
+    """The newest first. An event follows the version that was in force when it happened."""
+    versions = (await _programs(request).one(connection, caller.program_id)).all
+    after = VERSIONS.read(cursor)
+    older = [version for version in reversed(versions) if after is None or version.number < after[0]]
+    page, following = VERSIONS.cut(older[: limit + 1], limit, key=lambda version: (version.number,))
+    return Page(items=[_version_out(version) for version in page], next=following)
+
+
+def _applying(lint: Lint) -> Callable[..., Awaitable[AppliedOut]]:
+    """The endpoint that applies a program; `lint` is the service's own."""
+
     async def apply_program(
         request: Request,
         response: Response,
@@ -200,40 +219,47 @@ def program_router(name: str, lint: Lint = no_warnings) -> APIRouter:
         """
         file = _read_body(request.headers.get("content-type", ""), await request.body())
         _require_own(file, caller.program_id)
-        programs = _programs(request)
-        known = (await programs.of(write, [caller.program_id])).get(caller.program_id)
+        known = (await _programs(request).of(write, [caller.program_id])).get(caller.program_id)
         before = known.newest if known else None
         _require_preconditions(if_match, if_none_match, before.number if before else None)
-        try:
-            version = await programs.apply(
-                write,
-                caller.program_id,
-                file.document,
-                now=request.app.state.clock(),
-                expected_version=before.number if before else 0,
-            )
-        except ServiceError as error:
-            raise located(error, file) from None
+        version = await _put_in_force(request, write, file, caller.program_id, before)
+        trial = None
         if not dry_run:
             response.headers["ETag"] = etag_of(version.number)
-        changes = changes_between(before.document if before else {}, file.document)
-        trial = None
-        if dry_run and known is not None and version.number != known.newest.number:
+        elif known is not None and version.number != known.newest.number:
             trial = await _try(request, write, known, version)
-        return AppliedOut(
-            **_head(version),
-            dry_run=dry_run,
-            changes=[
-                ChangeOut(kind=each.kind, path=each.path, before=each.before, after=each.after)
-                for each in changes
-            ],
-            warnings=[WarningOut(**each) for each in warnings_in(file, lint)],
-            trial=trial,
-        )
+        warnings = [WarningOut(**each) for each in warnings_in(file, lint)]
+        changes = _changes(before, file)
+        return AppliedOut(**_head(version), dry_run=dry_run, changes=changes, warnings=warnings, trial=trial)
 
-    for route in router.routes:
-        route.operation_id = f"{name}_{route.name}"  # type: ignore[attr-defined]
-    return router
+    return apply_program
+
+
+async def _put_in_force(
+    request: Request, connection: Connection, file: ProgramFile, program_id: str, before: Version[Any] | None
+) -> Version[Any]:
+    """The version that is in force now: a new one, or `before` where the file says the same.
+
+    Raises:
+        ServiceError: the program cannot work, with the lines of the file; or another request was faster.
+    """
+    try:
+        return await _programs(request).apply(
+            connection,
+            program_id,
+            file.document,
+            now=request.app.state.clock(),
+            expected_version=before.number if before else 0,
+        )
+    except ServiceError as error:
+        raise located(error, file) from None
+
+
+def _changes(before: Version[Any] | None, file: ProgramFile) -> list[ChangeOut]:
+    return [
+        ChangeOut(kind=each.kind, path=each.path, before=each.before, after=each.after)
+        for each in changes_between(before.document if before else {}, file.document)
+    ]
 
 
 async def _try(

@@ -117,7 +117,11 @@ def _shipping(order: Order, basis: Basis, kept: Kept | None) -> Share:
 
 
 def _beside(order: Order, basis: Basis) -> Share:
-    """What the total has beside items and shipping: fees, and tax where it is added to prices."""
+    """What the total has beside items and shipping: fees, and tax where it is added to prices.
+
+    A total below what items and shipping cost takes nothing away: the lines say more than a sum does, and what
+    lowers an order is said as its discount.
+    """
     beside: Share = order.total - order.items - order.shipping
     if not basis.tax:
         beside -= order.added_tax

@@ -23,7 +23,11 @@ PURE_SHARED = (
     "shared.calendar",
     "shared.rows",
 )
-PURE_FUNCTIONS = ("shared.cloudevents.derived_id", "shared.programs.Versions", "shared.programs.unknown")
+PURE_FUNCTIONS = (
+    "shared.cloudevents.derived_id",
+    "shared.programs.Versions",
+    "shared.programs.unknown",
+)
 IMPURE_STDLIB = {
     "asyncio", "socket", "random", "secrets", "time", "os", "subprocess", "threading", "urllib", "http", "sqlite3",
     "pathlib", "logging", "tempfile", "shutil", "io", "select", "ssl",

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.local.stack import EmbeddedStack
 from services.ledger.main import SERVICE
@@ -29,7 +30,7 @@ from tests.bench.recording import Recorder, send_again
 LANES = 2
 BATCH = 1000
 DEADLINE_SECONDS = 300
-LOOK_SECONDS = 0.01
+LOOK_SECONDS = 0.05  # looking takes from what is looked at
 TOPIC = "shop.orders"
 MILLION = 1_000_000
 
@@ -96,14 +97,17 @@ async def worker(
 async def drain(bench: Bench, ports: Ports, shape: Shape, until: int) -> Rates:
     """Let the service's own worker, as operators start it, handle what the topic has.
 
-    The clock starts with its first committed batch: how long it takes to start and to join is not what is measured.
+    The clock starts with the first batch that is committed after all its processes have joined: how long they take to
+    start and to share the partitions out is not what is measured.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", SERVICE.package.__name__, "worker", env=_environment(bench, ports, shape)
     )
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            first = await _handled(ports, more_than=0)
+            await _handled(ports, more_than=0)
+            await _all_joined(bench.stack, shape.processes)
+            first = await _handled(ports, more_than=await _handled(ports, more_than=0))
             began, before = time.perf_counter(), used(bench.stack, process.pid)
             await _handled(ports, more_than=until - 1)
             effects, after = time.perf_counter() - began, used(bench.stack, process.pid)
@@ -116,6 +120,20 @@ async def drain(bench: Bench, ports: Ports, shape: Shape, until: int) -> Rates:
     count = until - first
     cpu = {name: round((after[name] - before[name]) / count * MILLION, 1) for name in after}
     return Rates(count / effects, count / published, cpu=cpu)
+
+
+async def _all_joined(stack: EmbeddedStack, processes: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.kafka_bootstrap)
+    await admin.start()
+    try:
+        while True:
+            (answer,) = await admin.describe_consumer_groups([f"habitue-{SERVICE.name}"])
+            ((_, _, state, _, _, members, *_),) = answer.groups
+            if state == "Stable" and len(members) == processes:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await admin.close()
 
 
 def _environment(bench: Bench, ports: Ports, shape: Shape) -> dict[str, str]:

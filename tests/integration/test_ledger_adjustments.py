@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from httpx import AsyncClient, Response
 
 from services.ledger.main import SERVICE
+from shared.cloudevents import adapter_of
+from shared.events.fields import MAX_ID_LENGTH
 from shared.token_keys import read_private_key
 from shared.tokens import sign_token
 from tests.support.events import MEMBER, NOON, PROGRAM, a_refund, an_order_paid
@@ -164,3 +167,36 @@ async def test_a_refund_after_an_adjustment_takes_what_the_order_gave(ledger: Ru
     await adjusts(ledger, 300)
     await ledger.receives(a_refund(an_order_paid("120.00", order_id="o-1"), amount="120.00"))
     assert await available(ledger) == before + 300 - 170
+
+
+async def test_the_longest_id_still_gives_a_cause_that_every_reader_accepts(ledger: Running) -> None:
+    alike = ["t" * 199 + ending for ending in "ab"]
+    for name in alike:
+        assert (await adjusts(ledger, 10, name)).json()["adjustment_id"] == name
+    told = [event for event in await ledger.told() if event.data.kind == "adjustment"]
+    causes = {event.data.cause for event in told}
+    assert len(causes) == 2
+    assert {len(cause) for cause in causes} == {MAX_ID_LENGTH}
+    for event in told:
+        adapter_of(event.type).validate_json(msgspec.json.encode(event.data))
+    kept = await ledger.ports.pool.fetch("SELECT cause FROM ledger.transfer WHERE kind = 'adjustment'")
+    assert {row["cause"] for row in kept} == causes
+
+
+async def test_who_is_erased_leaves_no_words_behind(ledger: Running) -> None:
+    await adjusts(ledger, 300, reason="Ana Popescu, 12 Rose Lane, called")
+    await adjusts(ledger, 5000, "t-2", reason="Ana again")
+    assert (await decides(ledger, "approve", name="t-2")).status_code == 200
+    async with person(ledger, "ana") as staff:
+        gift = {"gives": {"kind": "coupon", "percent": "15"}, "reason": "Ana moved house", "gift_id": "g"}
+        assert (await staff.post(f"/v1/members/{MEMBER}/gifts", json=gift)).status_code == 201
+        erased = await staff.post(f"/v1/members/{MEMBER}/erase", json={"reason": "asked by letter"})
+        assert erased.status_code == 200
+        listed = (await staff.get("/v1/adjustments")).json()["items"]
+    assert (
+        await ledger.ports.pool.fetchval("SELECT count(*) FROM ledger.reward WHERE reason IS NOT NULL") == 0
+    )
+    assert [(each["moved"], each["reason"], each["decision_reason"]) for each in listed] == [
+        (300, "", None),
+        (5000, "", None),
+    ]

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from services.ledger.actions import Actions
 from services.ledger.domain import checkout
 from services.ledger.domain.agenda import first_due
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import InsufficientPoints, UnknownMember
 from services.ledger.main import SERVICE
 from services.ledger.store import Store

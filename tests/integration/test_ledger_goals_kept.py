@@ -80,6 +80,7 @@ async def test_a_decision_tells_how_far_the_member_is(ledger: Running) -> None:
         "rule": "five per hundred",
         "period": "month:2026-05-01",
         "matched": True,
+        "why_not": None,
         "counted": "60.00 EUR",
         "spent": "120.00 EUR",
         "asked": "100.00 EUR",
@@ -91,6 +92,39 @@ async def test_a_decision_tells_how_far_the_member_is(ledger: Running) -> None:
         "points": [{"rule": "base", "matched": True, "points": "60", "why_not": None}],
         "credit:EUR": [{"rule": "five per hundred", "matched": True, "points": "500", "why_not": None}],
     }
+
+
+async def test_a_decision_of_goals_alone_says_which_count_an_order_and_why_others_do_not(
+    ledger: Running,
+) -> None:
+    goals = [
+        EACH_HUNDRED,
+        a_rule(
+            "big", credit="1.00 EUR", for_spending="50.00 EUR per month", if_={"order_at_least": "80.00 EUR"}
+        ),
+        a_rule("in the app", credit="1.00 EUR", for_spending="50.00 EUR per month", if_={"channel": "app"}),
+        a_rule("tea", credit="1.00 EUR", for_spending="50.00 EUR per month", if_={"category": "tea"}),
+    ]
+    await ledger.applies(a_document(*goals), at=NOON - timedelta(days=1))
+    first, second = (an_order_paid("70.00", at=NOON + timedelta(days=day), channel="web") for day in (0, 1))
+    await ledger.receives(first, second)
+    async with ledger.client() as client:
+        one, two = [
+            (await client.get(f"/v1/members/{MEMBER}/decisions/{order.id}")).json()
+            for order in (first, second)
+        ]
+        unknown = await client.get(f"/v1/members/{MEMBER}/decisions/evt-0")
+    assert unknown.json()["code"] == "unknown_decision"
+    assert one["goals"] == two["goals"]
+    assert (one["awards"], [award["points"] for award in two["awards"]]) == ([], [500])
+    assert one["happened_at"].startswith("2026-05-04")
+    assert {goal["rule"]: (goal["matched"], goal["counted"], goal["why_not"]) for goal in one["goals"]} == {
+        "five per hundred": (True, "70.00 EUR", None),
+        "big": (False, "0.00 EUR", "items after discounts are 70.00 EUR, 80.00 EUR asked for"),
+        "in the app": (False, "0.00 EUR", "channel is web, app asked for"),
+        "tea": (False, "0.00 EUR", "no line has category tea"),
+    }
+    assert {goal["rule"]: goal["spent"] for goal in one["goals"]}["five per hundred"] == "140.00 EUR"
 
 
 async def test_a_program_without_goals_leaves_no_row(ledger: Running) -> None:

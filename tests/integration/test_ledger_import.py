@@ -13,9 +13,11 @@ from httpx import Response
 
 from services.ledger.main import SERVICE
 from shared.events import CustomerDeleted
-from tests.support.events import MEMBER, NOON, a_refund, an_event, an_order_paid
+from tests.support.events import MEMBER, NOON, a_refund, a_sign_up, an_event, an_order_paid
 from tests.support.keys import KeyPair
+from tests.support.ledger import a_rule
 from tests.support.programs import tea_and_cups
+from tests.support.rewards import a_reward
 from tests.support.services import Running, running
 
 Database = Callable[[], Awaitable[str]]
@@ -136,3 +138,42 @@ async def test_verify_finds_points_that_no_row_brought(ledger: Running) -> None:
         f"program demo, member {MEMBER}: imported rows say that they brought 0 points, but their transfers moved 300"
     ]
     await ledger.ports.pool.copy_records_to_table("imported_row", schema_name="ledger", records=[tuple(kept)])
+
+
+SHOP = tea_and_cups(
+    spend={"rewards": [a_reward("five off", "400", limit="1")]},
+    earn=[a_rule("welcome", "customer.signed_up", points="100", limit="1 per lifetime")],
+)
+CODE = {"row": "r", "kind": "reward", "member_id": MEMBER, "reward": "five off", "code": "TEA-1234", "points": 400,
+        "issued_at": PAID}  # fmt: skip
+HAD = {"row": "u", "kind": "usage", "member_id": MEMBER, "rule": "welcome", "points": 100, "at": PAID}
+
+
+async def test_what_a_member_owned_and_had_used_up_is_known_here(ledger: Running) -> None:
+    ledger.now += timedelta(seconds=1)
+    await ledger.applies(SHOP)
+    assert (await imports(ledger, CODE, HAD)).json() == {"imported": 2, "known": 0, "faults": []}
+    assert (await imports(ledger, CODE, HAD)).json() == {"imported": 0, "known": 2, "faults": []}
+    await ledger.receives(a_sign_up(MEMBER, at=ledger.now))
+    assert await available(ledger) == 0
+    async with ledger.client() as client:
+        checked = await client.post("/v1/coupons/validate", json={"code": "tea 1234", "member_id": MEMBER})
+        assert checked.json()["valid"] is True, checked.text
+        (reward,) = (await client.get(f"/v1/members/{MEMBER}/rewards")).json()["items"]
+        assert (reward["code"], reward["state"], reward["price"]) == ("TEA-1234", "issued", 400)
+        voided = await client.post(
+            f"/v1/members/{MEMBER}/rewards/import:r/void", json={"reason": "a mistake"}
+        )
+        assert voided.status_code == 200, voided.text
+    assert await available(ledger) == 400
+    assert all(event.replayed for event in (await ledger.told())[:3])
+
+
+async def test_a_code_goes_to_one_member_also_where_two_files_come_at_once(ledger: Running) -> None:
+    ledger.now += timedelta(seconds=1)
+    await ledger.applies(SHOP)
+    rows = [CODE | {"member_id": f"m-{number}"} for number in range(4)]
+    answers = await asyncio.gather(*[imports(ledger, row) for row in rows])
+    assert sorted(each.status_code for each in answers)[0] == 200
+    assert sum(each.status_code == 200 for each in answers) == 1
+    assert await ledger.ports.pool.fetchval("SELECT count(*) FROM ledger.coupon") == 1

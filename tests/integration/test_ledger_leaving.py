@@ -16,6 +16,7 @@ from services.ledger.actions.leaving import export_program
 from services.ledger.main import SERVICE
 from shared.cli import application
 from tests.support.events import (
+    MEMBER,
     NOON,
     PROGRAM,
     a_fulfilment,
@@ -24,7 +25,9 @@ from tests.support.events import (
     an_order_paid,
 )
 from tests.support.keys import KeyPair
+from tests.support.ledger import PER_EURO
 from tests.support.programs import tea_and_cups
+from tests.support.rewards import a_reward
 from tests.support.services import Running, running
 
 Database = Callable[[], Awaitable[str]]
@@ -99,6 +102,72 @@ async def test_a_program_that_moves_into_an_empty_one_has_the_same_balances_and_
         again = await exported(other)
         assert {row["member_id"] for row in again} == {row["member_id"] for row in rows}
         assert await other.differences() == []
+
+
+OWNED = """SELECT r.reward_id, r.state, CASE WHEN r.code IS NOT NULL THEN r.price END, r.valid_until, c.shown, c.used,
+                  c.uses FROM ledger.reward AS r
+           LEFT JOIN ledger.coupon AS c ON c.code = r.code ORDER BY 1"""
+USED = "SELECT member_id, rule, bucket, times, points FROM ledger.usage WHERE times > 0 ORDER BY 1, 2, 3"
+
+
+async def test_rewards_with_their_codes_and_what_caps_counted_move_along(
+    ledger: Running, fresh_database: Database, keys: KeyPair
+) -> None:
+    program = tea_and_cups(
+        spend={"rewards": [a_reward("five off", "40"), a_reward("tea", "10", gives={"credit": "1.00 EUR"})]},
+        earn=[PER_EURO | {"at_most": "100 per month"}],
+    )
+    await ledger.applies(program)
+    await ledger.receives(an_order_paid("120.00", order_id="o-1"))
+    async with ledger.client() as client:
+        for reward, name in (("five off", "r-1"), ("tea", "r-2"), ("five off", "r-3")):
+            body = {"reward": reward, "reward_id": name}
+            bought = await client.post(f"/v1/members/{MEMBER}/redemptions", json=body)
+            assert bought.status_code == 201, bought.text
+            if name == "r-1":
+                code, use = bought.json()["code"], {"order_id": "o-2", "member_id": MEMBER}
+                used = await client.post(f"/v1/coupons/{code}/use", json=use)
+                assert used.status_code == 200, used.text
+    async with running(SERVICE, await fresh_database(), keys) as other:
+        await other.applies(program)
+        other.now = ledger.now
+        rows = await exported(ledger)
+        async with other.client() as client:
+            made = await client.post("/v1/import", json={"rows": rows})
+        assert (made.status_code, made.json()["imported"]) == (200, len(rows)), made.text
+        for question in (OWNED, USED, BALANCES, LOTS):
+            assert await asked(other, question) == await asked(ledger, question)
+        assert await other.differences() == []
+
+
+async def test_the_statement_of_whoever_was_merged_moves_along(
+    ledger: Running, fresh_database: Database, keys: KeyPair
+) -> None:
+    await ledger.applies(tea_and_cups())
+    past = {
+        "row": "h",
+        "kind": "history",
+        "member_id": "old",
+        "points": 7,
+        "at": "2026-01-01T00:00:00Z",
+        "text": "x",
+    }
+    await ledger.receives(an_order_paid("10.00", member="old"), an_order_paid("20.00", member="ana"))
+    async with ledger.client(scopes="ledger:read ledger:write ledger:admin") as client:
+        assert (await client.post("/v1/import", json={"rows": [past]})).status_code == 200
+        merged = await client.post("/v1/members/ana/merge", json={"from": "old", "reason": "one person"})
+        assert merged.status_code == 200, merged.text
+    rows = await exported(ledger)
+    told = {
+        (row["row"], row["points"]) for row in rows if row["kind"] == "history" and row["text"] != "merge"
+    }
+    assert told == {("entry:points:1", 20), ("entry:points:1:old", 10), ("before:h:old", 7)}
+    async with running(SERVICE, await fresh_database(), keys) as other:
+        await other.applies(tea_and_cups())
+        other.now = ledger.now
+        async with other.client() as client:
+            assert (await client.post("/v1/import", json={"rows": rows})).json()["imported"] == len(rows)
+        assert await asked(other, BALANCES) == await asked(ledger, BALANCES)
 
 
 async def test_everything_about_a_member_is_told_table_by_table(ledger: Running) -> None:

@@ -16,6 +16,7 @@ from httpx import Response
 from services.ledger.main import SERVICE
 from services.ledger.store.merging import JOINED, LEFT, MOVED
 from shared.events import CustomerDeleted, Event
+from shared.events.fields import MAX_ID_LENGTH
 from tests.support.events import MEMBER, NOON, a_record, a_refund, a_sign_up, an_event, an_order_paid
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_rule
@@ -184,6 +185,43 @@ async def test_goals_of_both_are_counted_together(ledger: Running) -> None:
     assert await balance(ledger) == (0, 5, 0)
 
 
+async def test_what_a_refund_took_of_a_goal_stays_taken_until_an_order_reaches_it_again(
+    ledger: Running,
+) -> None:
+    goal = a_rule("five", points="5", for_spending="each 100.00 EUR per month")
+    await ledger.applies(tea_and_cups(earn=[goal]), at=NOON - timedelta(hours=1))
+    mine, theirs = an_order_paid("150.00"), an_order_paid("150.00", member=OLD)
+    await ledger.receives(mine, theirs, a_refund(mine, amount="100.00"))
+    await merges(ledger)
+    assert await balance(ledger) == (0, 5, 0)
+    assert await ledger.differences() == []
+    await ledger.receives(a_refund(theirs, amount="10.00", refund_id="r-1"))
+    assert await balance(ledger) == (0, 5, 0)
+    await ledger.receives(an_order_paid("110.00", member=OLD))
+    assert await balance(ledger) == (0, 15, 0)
+    assert await ledger.differences() == []
+    await ledger.receives(a_refund(theirs, amount="140.00", refund_id="r-2"))
+    assert await balance(ledger) == (0, 5, 0)
+
+
+async def test_lots_of_both_follow_a_new_expiry_policy_once(ledger: Running) -> None:
+    await ledger.receives(an_order_paid("10.00"), an_order_paid("20.00", member=OLD))
+    ledger.now = NOON + timedelta(days=9)
+    await ledger.runs("sweep_occasions")
+    policy = {"expire": "36 months"}
+    await ledger.applies(tea_and_cups(earn=[PER_EURO], points=policy), at=NOON + timedelta(days=9))
+    ledger.now += timedelta(hours=1)
+    await merges(ledger)
+    lots = "SELECT remaining, expires_at::date::text FROM ledger.lot WHERE remaining > 0 ORDER BY 1"
+    after = [tuple(row) for row in await ledger.ports.pool.fetch(lots)]
+    assert after == [(10, "2029-05-04"), (20, "2029-05-04")]
+    await ledger.runs("sweep_occasions")
+    await ledger.runs("settle_due")
+    assert [tuple(row) for row in await ledger.ports.pool.fetch(lots)] == after
+    followed = "SELECT lots_version FROM ledger.member WHERE member_id = $1"
+    assert await ledger.ports.pool.fetchval(followed, MEMBER) == 2
+
+
 async def test_rewards_and_their_codes_move(ledger: Running) -> None:
     reward = {"reward": "five off", "costs": "100 points", "gives": {"money_off": "5.00 EUR"}}
     await ledger.applies(
@@ -226,6 +264,30 @@ async def test_the_old_account_may_be_deleted_and_the_survivor_stays_until_forgo
     await ledger.receives(an_order_paid("5.00", member=OLD))
     assert await balance(ledger) == (0, 0, 0)
     assert (await merges(ledger)).json()["code"] == "member_erased"
+
+
+async def test_ids_that_both_have_stay_within_the_length_of_an_id(ledger: Running) -> None:
+    name = "x" * MAX_ID_LENGTH
+    for member in (MEMBER, OLD):
+        await ledger.receives(an_order_paid("500.00", member=member, order_id=name))
+        await asks(ledger, "holds", member, hold_id=name, points=100)
+    assert (await merges(ledger)).status_code == 200
+    for table, column in (("purchase", "order_id"), ("hold", "hold_id")):
+        found = await ledger.ports.pool.fetch(
+            f"SELECT {column} FROM ledger.{table} WHERE member_id = $1", MEMBER
+        )
+        ids = {row[0] for row in found}
+        assert (len(ids), {len(each) for each in ids}) == (2, {MAX_ID_LENGTH})
+
+
+async def test_who_is_erased_leaves_no_word_of_a_merge_or_of_the_old_id_behind(ledger: Running) -> None:
+    await ledger.receives(a_sign_up(MEMBER), a_sign_up(OLD))
+    adjustment = await asks(ledger, "adjustments", OLD, adjustment_id="t", points=5, reason="Ana called")
+    assert adjustment.status_code == 201
+    await merges(ledger)
+    assert (await asks(ledger, "erase", reason="asked by letter")).status_code == 200
+    words = "SELECT reason FROM ledger.merge UNION ALL SELECT reason FROM ledger.adjustment"
+    assert {row["reason"] or "" for row in await ledger.ports.pool.fetch(words)} == {""}
 
 
 async def test_events_requests_and_merges_at_once_lose_and_double_nothing(ledger: Running) -> None:

@@ -24,6 +24,7 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from pydantic import BaseModel
 
 from services.ledger.actions import adjustments, checkout, gifts, merging, rewards
+from services.ledger.actions.occasions import LEFT_ALONE
 from services.ledger.actions.together import Command
 from services.ledger.domain.adjusting import PROPOSED, Adjustment
 from services.ledger.domain.agenda import first_due
@@ -37,9 +38,11 @@ from shared.rows import Rows
 from shared.worker.records import Outcome
 from tests.support.events import PROGRAM, a_cancellation, a_record
 from tests.support.keys import KeyPair
-from tests.support.model import LedgerModel, thoroughly
+from tests.support.model import thoroughly
 from tests.support.servers import Servers, a_database
 from tests.support.services import Running, running
+from tests.support.wider_model import WiderModel
+from tests.support.wider_model_on_postgres import WIDER, asked
 
 T = TypeVar("T")
 BY_POINTS = {"holds": "hold_id", "pays": "spend_id"}
@@ -53,8 +56,14 @@ TABLES = {
     "hold": "member_id, hold_id, asset, points, state, captured, returned, borne, order_id, held_at, held_until",
     "award": "member_id, award_id, asset, points, reversed, written_off, state, due_at, program_version",
     "usage": "member_id, rule, bucket, times",
-    "reward": "member_id, reward_id, state, price, valid_until",
+    "reward": "member_id, reward_id, state, price, valid_until, order_id",
+    "coupon": "member_id, reward_id, state, used, valid_until",
+    "partner_credit": "member_id, transaction_id, points, reversed, booked_at",
 }
+USES = """
+SELECT c.member_id, c.reward_id, u.use_id, u.state, u.order_id, u.reserved_until
+FROM ledger.coupon_use AS u JOIN ledger.coupon AS c USING (program_id, code)
+"""
 
 
 EMPTY = """
@@ -82,7 +91,7 @@ class House:
         return self.runner.run(what)
 
 
-class OnPostgres(LedgerModel):
+class OnPostgres(WiderModel):
     """Each step is done twice: in memory, and by the service on Postgres."""
 
     house: ClassVar[House]
@@ -115,13 +124,10 @@ class OnPostgres(LedgerModel):
         self.house.does(self._settle())
 
     def applies(self, document: dict[str, Any]) -> None:
-        """With the expiry of the first version: who follows a new one when is the affair of a sweep (`switching`)."""
-        first, ledger = self.desk.document["ledger"], document["ledger"]
-        lives = {"points": first["points"]} if "points" in first else {}
-        rest = {name: words for name, words in ledger.items() if name != "points"}
-        document = document | {"ledger": rest | lives}
+        """Everybody follows at once: in memory as the clock's job does, on Postgres after a later minute's sweep."""
         super().applies(document)
-        self.house.does(self.ledger.applies(document, at=self.desk.now))
+        self.desk.reaches(self.desk.now)
+        self.house.does(self._apply(document))
 
     @invariant()
     def postgres_says_the_same(self) -> None:
@@ -135,8 +141,25 @@ class OnPostgres(LedgerModel):
             assert due is None or (next_due is not None and next_due <= due[0]), (member, next_due, due)
 
     @invariant()
+    def codes_were_used_by_the_same_orders(self) -> None:
+        """A code is drawn by chance, so a use is told by the reward behind it."""
+        shelf = self.desk.book.shelf
+        uses = [
+            (coupon.member_id, coupon.reward_id, use.use_id, use.state, use.order_id, use.reserved_until)
+            for coupon in shelf.coupons.of(PROGRAM).values()
+            for use in shelf.uses.of((PROGRAM, coupon.code)).values()
+        ]
+        assert self.house.does(self._uses_said()) == sorted(uses, key=repr)
+
+    @invariant()
     def verify_finds_nothing(self) -> None:
         assert self.house.does(self.ledger.differences()) == []
+
+    async def _apply(self, document: dict[str, Any]) -> None:
+        await self.ledger.applies(document, at=self.desk.now)
+        self.ledger.now = self.desk.now + LEFT_ALONE
+        await self.ledger.runs("sweep_occasions")
+        await self._settle()
 
     async def _running(self, document: dict[str, Any]) -> Running:
         ledger = await self.stack.enter_async_context(running(SERVICE, self.house.url, self.house.keys))
@@ -178,7 +201,13 @@ class OnPostgres(LedgerModel):
             await self._settle()
         return refused
 
-    async def _asked(self, connection: PooledConnection, what: str, *, member: str, **words: Any) -> None:
+    async def _asked(
+        self, connection: PooledConnection, what: str, *, member: str = "", **words: Any
+    ) -> None:
+        if what in WIDER:
+            actions = self.ledger.doors.state["actions"]
+            await asked(actions, connection, what, self.desk.now, member=member, **words)
+            return
         key, now, actions = (PROGRAM, member), self.desk.now, self.ledger.doors.state["actions"]
         match what:
             case "holds" | "pays":
@@ -250,11 +279,18 @@ class OnPostgres(LedgerModel):
             found[table] = sorted((tuple(row) for row in rows), key=repr)
         return found
 
+    async def _uses_said(self) -> list[tuple[Any, ...]]:
+        return sorted((tuple(row) for row in await self.ledger.ports.pool.fetch(USES)), key=repr)
+
     def _rows_of(self, table: str) -> list[tuple[Any, ...]]:
         """The same of the book in memory."""
         book = self.desk.book
-        rows: Any = list(book.transfers)
-        if table != "transfer":
+        of_program: dict[str, Any] = {
+            "transfer": book.transfers, "coupon": book.shelf.coupons.of(PROGRAM).values(),
+            "partner_credit": self.credits.values(),
+        }  # fmt: skip
+        rows: Any = list(of_program.get(table, ()))
+        if table not in of_program:
             tables: dict[str, Rows[Any, Any, Any]] = {
                 "balance": book.balances, "lot": book.lots, "hold": book.holds, "award": book.awards,
                 "usage": book.usage, "reward": book.shelf.rewards,

@@ -75,8 +75,19 @@ SEEDS = {
     "usage SET points = '7/2' WHERE bucket = 'points:month=2026-05' AND rule = 'base'": "rule 'base' counted 3.5 ",
     "usage SET points = '19' WHERE bucket = 'points:ever' AND rule = 'half'": "rule 'half' counted 19 ",
     "usage SET points = '1' WHERE rule = '' AND bucket LIKE '%2026-06'": "the caps of the program counted 1 ",
+    "usage SET times = times + 1 WHERE bucket = 'times:product=tea'": "rule 'review' counted 40 in",
+    "usage SET times = 0, points = '0' WHERE rule = 'share' AND bucket LIKE '%network=%'": "rule 'share' counted 0 in",
+    "usage SET times = times - 1 WHERE rule = 'half'": "rule 'half' counted",
+    "usage SET bucket = 'times:product=cup' WHERE bucket LIKE 'times:product=%'": "rule 'review' counted",
     "budget_slot SET rest = '999' WHERE slot = 7 AND budget = 'asset:points'": "budget asset:points",
     "budget_slot SET used = '0' WHERE budget = 'rule:base' AND used <> '0'": "budget rule:base",
+    """
+    budget_slot SET rest = (rest::int + CASE slot WHEN 7 THEN 5 ELSE -5 END)::text,
+                    used = (used::int - CASE slot WHEN 7 THEN 5 ELSE -5 END)::text
+    WHERE budget = 'asset:points' AND slot = 7
+    """: "budget asset:points",
+    "award SET reversed = reversed + 1 WHERE award_id = 'order:o4:points'": "award order:o4:points",
+    "purchase SET refunds = '[]', cancelled_at = now() WHERE order_id = 'o3'": "award order:o3:points holds",
     "goal_part SET spent = '0' WHERE spent = (SELECT max(spent) FROM ledger.goal_part)": "award goal:goal:month:",
     "goal_reached SET ends = '[1, 2, 3, 4]' WHERE period LIKE '%2026-05-01'": "award goal:goal:month:2026-05-01:",
 }
@@ -97,4 +108,24 @@ async def test_a_budget_that_was_lowered_below_what_is_used_is_no_fault(ledger: 
     lower = a_document(PER_EURO | {"budget": "10 points per year"})
     await ledger.applies(lower, at=NOON + timedelta(days=300))
     await ledger.receives(an_order_paid("50.00", at=NOON + timedelta(days=301)), an_order_paid("50.00"))
+    assert await ledger.differences() == []
+
+
+async def test_each_version_counts_in_the_buckets_of_its_own_caps(ledger: Running) -> None:
+    start = NOON + timedelta(days=300)
+    weekly = a_document(PER_EURO | {"at_most": "70 per week", "budget": "900 points per month"})
+    free = a_document(PER_EURO, a_rule("half", points="0.25", per="1.00 EUR", limit="2 per month"))
+    for number, program in enumerate([weekly, free, PROGRAM]):
+        await ledger.applies(program, at=start + timedelta(days=3 * number))
+    for day in (-1, 0, 1, 3, 4, 6, 7):
+        await ledger.receives(
+            an_order_paid("31.00", order_id=f"v{day}", at=start + timedelta(days=day, hours=1))
+        )
+    assert await ledger.differences() == []
+    earlier = [
+        an_order_paid("47.00", order_id=f"v{day}", at=start + timedelta(days=day - 3))
+        for day in (1, 3, 4, 6, 7)
+    ]
+    await ledger.receives(*earlier)
+    await ledger.receives(an_order_paid("80.00", order_id="v0", at=start + timedelta(days=8)))
     assert await ledger.differences() == []

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 from httpx import AsyncClient
 
@@ -21,6 +19,7 @@ from tests.support.events import NOON, a_refund, a_review, a_sign_up, an_order_p
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_document, a_rule
 from tests.support.rewards import a_reward
+from tests.support.seeding import Seeded, is_found_and_named, keep, restore
 from tests.support.servers import Servers, a_database
 from tests.support.services import Running, running
 
@@ -42,16 +41,6 @@ CHANGED = (
 )  # fmt: skip
 """The tables that a fault is seeded in."""
 HERS = "member_id = 'ada' AND asset = 'points'"
-
-
-@dataclass(frozen=True)
-class Seeded:
-    """What was changed, and what is said of it: each text somewhere, and nothing about anybody else."""
-
-    sql: str
-    told: tuple[str, ...]
-    by_program: tuple[str, ...] = ()
-    """What is said of the program, and not of a member."""
 
 
 SEEDS = {
@@ -168,18 +157,14 @@ async def town(servers: Servers, keys: KeyPair) -> AsyncIterator[Running]:
         async with ledger.client() as client:
             await client.post(f"/v1/members/{ADA}/spends", json={"spend_id": "last", "points": 5})
         await ledger.runs("fold_and_check")
-        await by_hand(ledger, "CREATE SCHEMA kept")
-        for table in CHANGED:
-            await by_hand(ledger, f"CREATE TABLE kept.{table} AS TABLE {table}")
+        await keep(ledger, CHANGED)
         yield ledger
 
 
 @pytest.fixture
 async def ledger(town: Running) -> Running:
     """The books as they were before the first fault."""
-    for table in CHANGED:
-        await by_hand(town, f"TRUNCATE {table}")
-        await by_hand(town, f"INSERT INTO {table} TABLE kept.{table}")
+    await restore(town, CHANGED)
     assert await town.differences() == []
     return town
 
@@ -211,29 +196,9 @@ async def lived(ledger: Running, member: str, other: str) -> None:
         await asks("transfers", transfer_id="gift", to=other, points=15)
 
 
-async def by_hand(ledger: Running, sql: str) -> str:
-    """What only the superuser may do."""
-    connection = await asyncpg.connect(ledger.settings.database_url.get_secret_value())
-    try:
-        await connection.execute("SET search_path = ledger")
-        return await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
 @pytest.mark.parametrize("name", SEEDS)
 async def test_what_somebody_changed_by_hand_is_found_and_named(ledger: Running, name: str) -> None:
-    seed = SEEDS[name]
-    assert not (await by_hand(ledger, seed.sql)).endswith(" 0"), "nothing was seeded"
-    found = await ledger.differences()
-    assert found
-    for text in (*seed.told, *seed.by_program):
-        assert any(text in each for each in found), (text, found)
-    for each in found:
-        assert each.startswith("program demo"), found
-        assert f"member {BEN}" not in each, found
-        assert f"member {ADA}" in each or any(text in each for text in seed.by_program), found
-    assert bool(seed.told) == any(f"member {ADA}" in each for each in found), found
+    await is_found_and_named(ledger, SEEDS[name], ADA)
 
 
 async def test_beside_live_traffic_nothing_is_found_that_is_not_wrong(ledger: Running) -> None:

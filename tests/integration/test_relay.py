@@ -21,7 +21,8 @@ from shared.kafka import consumer_client, create_topics, producer_client, starte
 from shared.metrics import Metrics
 from shared.migrations import migrate
 from shared.outbox import Message
-from shared.relay import LARGE_BYTES, Relay, partition_of
+from shared.partitioning import partition_of
+from shared.relay import LARGE_BYTES, Relay
 from tests.support.events import NOON, an_order_paid
 from tests.support.servers import Servers
 

@@ -14,11 +14,12 @@ from random import Random
 from typing import Any, Self
 
 from services.ledger.domain import checkout, holds
-from services.ledger.domain.book import MEMBER_ACCOUNTS, Award, Book, Hold, Lot, Member, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.imported import IMPORT
 from services.ledger.domain.lots import open_lots
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.quotes import Quote
+from services.ledger.domain.records import MEMBER_ACCOUNTS, Award, Hold, Lot, Member, MemberKey
 from services.ledger.domain.settling import settle
 from services.ledger.domain.switching import switches_of
 from services.ledger.handlers import on

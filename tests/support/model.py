@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.ledger.domain.adjusting import adjust
-from services.ledger.domain.book import MEMBER_ACCOUNTS, Book, Transfer
+from services.ledger.domain.book import Book
 from services.ledger.domain.gifts import Gift, give
 from services.ledger.domain.holds import OPEN, drawn
+from services.ledger.domain.records import MEMBER_ACCOUNTS, Transfer
 from services.ledger.domain.transit import IN_TRANSIT
 from services.ledger.handlers import on
 from shared.errors import ServiceError
@@ -56,15 +57,24 @@ EARN = [
     a_rule("welcome", on="customer.signed_up", points="100"),
     a_rule("review", on="review.published", points="20", limit="1 per product"),
     a_rule("share", on="content.shared", points="5", limit="1 per network and day"),
+    a_rule("food", donate="0.50 EUR", per="item", to="food bank"),
 ]
-SHELF = [a_reward("five off", "80"), a_reward("mug", "30", stock=3, gives={"product": "mug-1"})]
+PRICES = {"five off": 80, "mug": 30, "five more": 60, "a tree": 10}
+SHELF = [
+    a_reward("five off", "80"),
+    a_reward("mug", "30", stock=3, gives={"product": "mug-1"}),
+    a_reward("five more", "60", gives={"credit": "5.00 EUR"}),
+    a_reward("a tree", "10", gives={"donate_to": ["forest"]}),
+]
+PARTNER = "river-bank"
+PARTNERS = [{"partner": PARTNER, "gives": "points", "budget": "400 points per month"}]
 
 
 def a_version(**words: Any) -> dict[str, Any]:
     """One version of the program; they differ in everything but the caps and the shelf."""
     spend = {"rewards": SHELF, "spent_points_back": words.pop("back", "proportional")}
     caps = [{"at_most": f"{CAP_OF_PROGRAM} points per month"}]
-    return a_document(*EARN, zone=ZONE, spend=spend, caps=caps, **words)
+    return a_document(*EARN, zone=ZONE, spend=spend, caps=caps, partners=PARTNERS, **words)
 
 
 VERSIONS = [
@@ -291,13 +301,13 @@ class LedgerModel(RuleBasedStateMachine):
             assert refused in GIFT_REFUSED
             assert points <= available or refused
 
-    @rule(member=who, reward=st.sampled_from(["five off", "mug"]))
+    @rule(member=who, reward=st.sampled_from(sorted(PRICES)))
     def buy(self, member: str, reward: str) -> None:
         if member in self.living:
             available = self.desk.balance(member)[1]
             refused = self.asks("buys", name=reward, reward_id=f"r{self._next()}", member=member)
             assert refused in (None, "insufficient_points", "reward_sold_out", "reward_unavailable")
-            assert (available >= {"five off": 80, "mug": 30}[reward]) or refused
+            assert (available >= PRICES[reward]) or refused
 
     @precondition(lambda self: self.unused)
     @rule(which=some)
@@ -367,18 +377,22 @@ class LedgerModel(RuleBasedStateMachine):
         for order in self.orders:
             key = (PROGRAM, order.member_id or "")
             purchase = self.desk.book.purchases.get(key, order.data.order_id)
-            award = self.desk.book.awards.get(key, f"order:{order.data.order_id}:points")
-            if purchase is not None and award is not None:
-                back = {line.line_id for refund in purchase.refunds for line in refund.said.lines}
-                if purchase.cancelled_at is not None or back == {"tea", "cup"}:
-                    assert award.held_points == 0, (purchase, award)
+            back = (
+                {line.line_id for refund in purchase.refunds for line in refund.said.lines}
+                if purchase
+                else set()
+            )
+            if purchase is not None and (purchase.cancelled_at is not None or back == {"tea", "cup"}):
+                for asset in ("points", "donation:EUR"):
+                    award = self.desk.book.awards.get(key, f"order:{order.data.order_id}:{asset}")
+                    assert award is None or award.held_points == 0, (purchase, award)
 
     @invariant()
     def caps_are_kept(self) -> None:
         for member in MEMBERS:
             given, reviewed = Counter[str](), Counter[str]()
             for award in self.desk.book.awards.of((PROGRAM, member)).values():
-                if award.kind == "award":
+                if (award.kind, award.asset) == ("award", "points"):
                     given[f"{award.asked_at.astimezone(ZoneInfo(ZONE)):%Y-%m}"] += award.points
             for review in self.reviews:
                 award_of = self.desk.book.awards.get(

@@ -35,7 +35,7 @@ def figures_of(trial: Trial, history: History, closing: str, **assumed: Any) -> 
     assumptions = Assumptions(date.fromisoformat(closing), **assumed)
     orders = placed(history.orders, trial, assumptions)
     tally = Tally(trial)
-    for part in batches(orders):
+    for part in batches(orders, trial):
         tally.add(lived(trial, part, assumptions))
     return tally.figures(orders, assumptions)
 

@@ -18,7 +18,7 @@ from services.ledger.main import SERVICE
 from shared.cloudevents import encode
 from shared.events import Event, topic_of
 from shared.kafka import create_topics, producer_client, started
-from shared.relay import partition_of
+from shared.partitioning import partition_of
 from shared.service import processor_of
 from shared.worker.consumer import Worker, WorkerOptions
 from shared.worker.dead_letters import Limits

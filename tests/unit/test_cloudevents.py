@@ -28,6 +28,7 @@ from shared.cloudevents import (
 )
 from shared.errors import ServiceError
 from shared.events import Event, OrderCancelled, OrderPaid, OrderRefunded, ReviewRemoved, UnknownEventType
+from shared.events.fields import MAX_ID_LENGTH, bounded_id
 
 AT = datetime(2026, 11, 5, 10, 0, tzinfo=UTC)
 DATA = {"order_id": "1001", "customer_id": "c-17", "total": "64.90"}
@@ -281,3 +282,13 @@ def test_the_largest_event_is_read() -> None:
     assert read({**STRUCTURED, "padding": "x" * room}) == EXPECTED
     with pytest.raises(EventTooLarge):
         read({**STRUCTURED, "padding": "x" * (room + 1)})
+
+
+def test_a_name_that_is_put_together_is_never_longer_than_an_id() -> None:
+    assert bounded_id("adjustment:t-1") == "adjustment:t-1"
+    longest = "x" * MAX_ID_LENGTH
+    assert bounded_id(longest) == longest
+    one, other = bounded_id(f"a{longest}"), bounded_id(f"a{longest}y")
+    assert (len(one), len(other), one == other) == (MAX_ID_LENGTH, MAX_ID_LENGTH, False)
+    assert one.startswith("axxx")
+    assert one == bounded_id(f"a{longest}")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ledger.domain.agenda import first_due
-from services.ledger.domain.book import Award, Book
+from services.ledger.domain.book import Book
+from services.ledger.domain.records import Award
 from shared.rows import replace
 from tests.support.events import MEMBER, NOON, PROGRAM
 from tests.support.ledger import PER_EURO, Desk, a_document

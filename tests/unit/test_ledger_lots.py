@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.ledger.domain.book import Draw, Lot
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.lots import draw, spending_order, take
 from services.ledger.domain.program import PointsPolicy
+from services.ledger.domain.records import Draw, Lot
 from services.ledger.errors import (
     HoldClosed,
     HoldConflict,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,16 +12,27 @@ from hypothesis import strategies as st
 
 from services.ledger.domain.adjusting import adjust
 from services.ledger.domain.aliases import led_home
-from services.ledger.domain.book import Book, Draw, Level, MemberKey, Usage
+from services.ledger.domain.book import Book
+from services.ledger.domain.joined_goals import hold_joined, join_reached
 from services.ledger.domain.merging import Merged, merge
 from services.ledger.domain.persons import Celebrated, Person, SegmentChange
+from services.ledger.domain.records import Draw, Level, MemberKey, Usage
 from services.ledger.domain.settling import settle
 from services.ledger.domain.transit import next_lot_no
 from services.ledger.handlers import on
 from shared.events import CustomerDeleted, Event
 from shared.rows import Rows, replace
-from tests.support.events import MEMBER, NOON, PROGRAM, a_refund, a_sign_up, an_event, an_order_paid
-from tests.support.ledger import PER_EURO, Desk, a_document, a_rise, differences
+from tests.support.events import (
+    MEMBER,
+    NOON,
+    PROGRAM,
+    a_cancellation,
+    a_refund,
+    a_sign_up,
+    an_event,
+    an_order_paid,
+)
+from tests.support.ledger import PER_EURO, Desk, a_document, a_rise, a_rule, differences
 
 OLD = "old-7"
 ME, THEM = (PROGRAM, MEMBER), (PROGRAM, OLD)
@@ -34,8 +46,20 @@ def a_desk(**words: Any) -> Desk:
 def merges(desk: Desk) -> Merged:
     """Merge as the action does: settle both, give the rows their new owner, join what both have."""
     desk.reaches(LATER)
-    _give_rows(desk.book)
-    made = merge(desk.book, Merged(PROGRAM, OLD, MEMBER, LATER, "ana"))
+    return merges_at(desk, LATER)
+
+
+def merges_at(desk: Desk, now: datetime) -> Merged:
+    """Merge two who were settled before, or left behind."""
+    periods = sorted({(part.rule, part.period) for part in desk.book.goal_parts.of(THEM).values()})
+    alike = desk.book.awards.of(ME).keys() & desk.book.awards.of(THEM).keys()
+    names = {award_id: f"{award_id}@{OLD}" for award_id in alike}
+    reached = [join_reached(desk.book, ME, THEM, period, names) for period in periods]
+    _give_rows(desk.book, names)
+    for each in reached:
+        desk.book.goals_reached.put(ME, (each.rule, each.period), each)
+    made = merge(desk.book, Merged(PROGRAM, OLD, MEMBER, now, "ana"))
+    hold_joined(desk.book, ME, periods, cause=THEM, at=now)
     assert owed(desk.book) == []
     return made
 
@@ -47,20 +71,25 @@ def owed(book: Book) -> list[str]:
     ]
 
 
-def _give_rows(book: Book) -> None:
+def _give_rows(book: Book, names: Mapping[str, str]) -> None:
     """What the store does in statements: every row of the old member becomes the survivor's."""
     numbers = {}
     for (asset, lot_no), lot in sorted(book.lots.of(THEM).items()):
         numbers[(asset, lot_no)] = next_lot_no(book, ME, asset)
-        book.put_lot(replace(lot, member_id=MEMBER, lot_no=numbers[(asset, lot_no)]))
+        award_id = names.get(lot.award_id or "", lot.award_id)
+        moved = replace(lot, member_id=MEMBER, lot_no=numbers[(asset, lot_no)], award_id=award_id)
+        book.put_lot(moved)
     for hold in book.holds.of(THEM).values():
         draws = tuple(Draw(numbers.get((hold.asset, d.lot_no), 0), d.points) for d in hold.draws)
         book.put_hold(replace(hold, member_id=MEMBER, draws=draws))
     for award in book.awards.of(THEM).values():
-        book.put_award(replace(award, member_id=MEMBER))
+        award_id = names.get(award.award_id, award.award_id)
+        book.put_award(replace(award, member_id=MEMBER, award_id=award_id))
     for purchase in book.purchases.of(THEM).values():
         book.put_purchase(replace(purchase, member_id=MEMBER))
-    for rows in (book.lots, book.holds, book.awards, book.purchases):
+    for place, part in book.goal_parts.of(THEM).items():
+        book.goal_parts.put(ME, place, replace(part, member_id=MEMBER))
+    for rows in (book.lots, book.holds, book.awards, book.purchases, book.goal_parts, book.goals_reached):
         _forget(rows, THEM)
 
 
@@ -221,3 +250,100 @@ def test_whatever_two_members_did_a_merge_keeps_the_sum_and_leaves_the_old_one_w
         for each in desk.book.transfers
     )
     assert in_transit == 0
+
+
+FIVE = a_rule("five", credit="5.00 EUR", for_spending="each 100.00 EUR per month")
+ONCE = a_rule("loyal", credit="8.00 EUR", for_spending="100.00 EUR per month")
+
+
+def credit(desk: Desk) -> int:
+    """What both have of it together."""
+    return sum(sum(desk.balance(member, asset="credit:EUR")) for member in (MEMBER, OLD))
+
+
+def arrives(desk: Desk, event: Event[Any]) -> int:
+    """An event after the merge, under whichever id; the credit afterwards."""
+    assert not on.run(led_home([event], desk.book.homes), desk.book)
+    return credit(desk)
+
+
+def test_the_worked_example_of_joined_goals_holds() -> None:
+    mine, theirs = an_order_paid("150.00"), an_order_paid("150.00", member=OLD)
+    for after, left in ((an_order_paid("20.00"), 1000), (a_refund(theirs, amount="10.00"), 500)):
+        desk = Desk(a_document(FIVE), members=(MEMBER, OLD)).receives(mine, theirs)
+        assert credit(desk.receives(a_refund(mine, amount="100.00"))) == 500
+        merges(desk)
+        assert credit(desk) == 500
+        assert arrives(desk, after) == left
+        assert arrives(desk, a_refund(theirs, amount="140.00", refund_id="all")) == 0
+
+
+def test_a_credit_of_once_a_period_is_given_once_to_the_one_person() -> None:
+    mine, theirs = an_order_paid("150.00"), an_order_paid("150.00", member=OLD)
+    desk = Desk(a_document(ONCE), members=(MEMBER, OLD)).receives(mine, theirs)
+    assert credit(desk) == 1600
+    merges(desk)
+    assert credit(desk) == 800
+    assert arrives(desk, a_refund(mine, amount="150.00")) == 800
+    assert arrives(desk, a_refund(theirs, amount="100.00")) == 0
+
+
+@pytest.mark.parametrize("negative", ["allow", "to_zero", "pending_only"])
+@given(
+    orders=st.lists(st.tuples(st.sampled_from([MEMBER, OLD]), st.integers(1, 250)), min_size=2, max_size=6),
+    back=st.lists(st.tuples(st.integers(0, 5), st.integers(1, 250), st.booleans()), max_size=6),
+    more=st.integers(1, 250),
+    goal=st.sampled_from([FIVE, ONCE, FIVE | {"limit": "2 per month"}]),
+)
+def test_a_merge_gives_nothing_and_no_refund_after_it_does_and_all_refunded_holds_nothing(
+    negative: str, orders: list[tuple[str, int]], back: list[tuple[int, int, bool]], more: int, goal: Any
+) -> None:
+    document = a_document(goal, points={"negative": negative})
+    desk = Desk(document, members=(MEMBER, OLD))
+    paid = [an_order_paid(f"{total}.00", member=member) for member, total in orders]
+    desk.receives(*paid)
+    refunds = [
+        (a_refund(paid[which % len(paid)], amount=f"{amount}.00", refund_id=f"r{number}"), is_before)
+        for number, (which, amount, is_before) in enumerate(back)
+    ]
+    desk.receives(*(refund for refund, is_before in refunds if is_before))
+    before = credit(desk)
+    merges(desk)
+    assert credit(desk) <= before
+    for refund in (refund for refund, is_before in refunds if not is_before):
+        before = credit(desk)
+        assert arrives(desk, refund) <= before
+    last = an_order_paid(f"{more}.00", member=OLD)
+    arrives(desk, last)
+    for order in (*paid, last):
+        arrives(desk, a_cancellation(order))
+    assert sum(award.held_points for award in desk.book.awards.of(ME).values()) == 0
+    assert (credit(desk) == 0) or negative == "pending_only"
+
+
+SWITCHED = NOON + timedelta(days=10)
+
+
+@pytest.mark.parametrize(("before", "after"), [("never", "12 months"), ("12 months", "24 months")])
+@pytest.mark.parametrize("behind", [None, ME, THEM])
+def test_lots_of_both_have_followed_a_new_policy_once_whichever_was_behind(
+    before: str, after: str, behind: MemberKey | None
+) -> None:
+    def lived(*, apart: bool) -> list[Any]:
+        later = [(SWITCHED, a_document(PER_EURO, points={"expire": after}))]
+        desk = Desk(
+            a_document(PER_EURO, points={"expire": before}), later=later, members=(MEMBER, OLD)
+        ).receives(an_order_paid("10.00"), an_order_paid("20.00", member=OLD))
+        for key in (ME, THEM):
+            if key != behind or apart:
+                desk.book.schedule(key, SWITCHED)
+                settle(desk.book, key, SWITCHED + timedelta(days=1))
+        if not apart:
+            merges_at(desk, SWITCHED + timedelta(days=2))
+            desk.book.schedule(ME, SWITCHED)
+            settle(desk.book, ME, SWITCHED + timedelta(days=3))
+            assert desk.book.member(ME).lots_version == 2
+        lots = [*desk.lots(), *desk.lots(OLD)]
+        return sorted((lot.remaining, lot.opened_at, lot.expires_at) for lot in lots if lot.remaining)
+
+    assert lived(apart=False) == lived(apart=True)

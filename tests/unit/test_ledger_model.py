@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tests.support.model import LedgerModel, thoroughly
+from tests.support.model import thoroughly
+from tests.support.wider_model import WiderModel
 
 
-class InMemory(LedgerModel):
+class InMemory(WiderModel):
     """All of it in memory."""
 
 

@@ -106,8 +106,13 @@ def test_a_refund_that_does_not_fit_its_order_is_refused_or_counts_nothing(
     after, before = Desk(a_document(*RULES)), Desk(a_document(*RULES))
     refused = after.receives(order).tries(a_refund(order, **refund))
     assert [error.code for error in refused.values()] == [code]
-    before.receives(a_refund(order, **refund), order)
+    early = a_refund(order, **refund)
+    with capture_logs() as logs:
+        before.receives(early, order)
     assert after.award(order).held_points == before.award(order).held_points == 133
+    (told,) = [each for each in logs if each["event"] == "refund_does_not_fit"]
+    assert (told["log_level"], told["code"]) == ("warning", code)
+    assert (told["order_id"], told["refund_id"]) == (order.data.order_id, early.data.refund_id)
 
 
 @pytest.mark.parametrize("overtakes", [False, True])

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ledger.domain.book import Lot
+from services.ledger.domain.records import Lot
 from services.ledger.domain.returns import stays_spent
 from services.ledger.domain.spending import SpentBack
 from shared.events import CustomerDeleted, Event, OrderPaid, PaidWith, RefundLine

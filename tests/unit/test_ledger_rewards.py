@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ledger.domain import rewards, using
-from services.ledger.domain.book import Draw
+from services.ledger.domain.adjusting import adjust
+from services.ledger.domain.records import Draw
 from services.ledger.domain.rewards import is_unused
 from services.ledger.errors import (
     CharityUnknown,
@@ -240,6 +241,22 @@ class TestEffects:
             (0, 420, 0),
         )
 
+    def test_a_gift_by_hand_passes_over_the_limit_of_members_and_counts_towards_none(self) -> None:
+        desk = a_desk(a_reward(costs="10", limit="1"))
+        desk.gives("five off", reward_id="g1")
+        assert desk.buys().state == "issued"
+        assert desk.gives("five off", reward_id="g2").state == "issued"
+        with pytest.raises(RewardUnavailable) as refused:
+            desk.buys(reward_id="r2")
+        assert reasons_of(refused.value) == ["limit_reached"]
+
+    def test_a_gift_by_hand_takes_from_the_stock_and_never_what_is_gone(self) -> None:
+        desk = a_desk(a_reward(costs="10", stock="2"))
+        desk.gives("five off", reward_id="g1")
+        desk.buys()
+        with pytest.raises(RewardSoldOut):
+            desk.gives("five off", reward_id="g2")
+
     def test_a_gift_of_points_is_there_at_once(self) -> None:
         desk = a_desk()
         desk.gives(grant=Grant(kind="points", asset="points", points=50))
@@ -286,6 +303,35 @@ class TestAfterwards:
         assert (lot.remaining, lot.expires_at) == (400, at("2026-07-01T22:00"))
         (back,) = [e.data for e in desk.book.outgoing if isinstance(e.data, PointsRestored)]
         assert (back.reward_id, back.expires_at) == ("r1", at("2026-07-01T22:00"))
+
+    def test_what_is_partly_expired_comes_back_to_what_lives_and_with_a_grace(self) -> None:
+        document = a_shop(a_reward())
+        document["ledger"]["points"] = {"expire": "2 months"}
+        desk = RewardDesk(document).receives(
+            an_order_paid("300.00", at=at("2026-03-10T12:00")),
+            an_order_paid("100.00", at=at("2026-04-20T12:00")),
+        )
+        desk.buys()
+        desk.reaches(at("2026-05-20T12:00"))
+        desk.voids()
+        lots = sorted((lot.remaining, lot.expires_at) for lot in desk.lots() if lot.remaining)
+        assert lots == [(100, at("2026-06-20T22:00")), (300, at("2026-06-19T22:00"))]
+        assert desk.balance() == (0, 400, 0)
+
+    @pytest.mark.parametrize("day", ["2026-05-05", "2026-05-20"])
+    def test_a_person_who_takes_points_voids_no_reward_and_its_price_fills_what_is_owed(
+        self, day: str
+    ) -> None:
+        document = a_shop(a_reward())
+        document["ledger"]["points"] = {"expire": "2 months"}
+        desk = RewardDesk(document).receives(an_order_paid("400.00", at=at("2026-03-10T12:00")))
+        desk.buys()
+        adjust(desk.book, KEY, name="a", asset="points", points=-150, reason="given by mistake", at=desk.now)
+        assert (desk.reward().state, desk.balance()) == ("issued", (0, -150, 0))
+        desk.reaches(at(f"{day}T12:00"))
+        desk.voids()
+        assert desk.balance() == (0, 250, 0)
+        assert sum(lot.remaining for lot in desk.lots()) == 250
 
     def test_what_a_person_handed_over_names_no_order(self) -> None:
         desk = a_desk()

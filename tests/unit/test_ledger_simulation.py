@@ -18,6 +18,7 @@ from services.ledger.main import SERVICE
 from services.ledger.simulation import page
 from services.ledger.simulation.export import document_of
 from services.ledger.simulation.figures import Figures, RuleFigures, distribution_of
+from services.ledger.simulation.orders import read_orders
 from services.ledger.simulation.plots import HEIGHT, scale_of
 from services.ledger.simulation.rows import key_figures, members
 from services.ledger.simulation.sentences import sentences_of
@@ -75,6 +76,40 @@ def test_months_rules_and_members_come_out_as_worked_by_hand(tmp_path: Path) -> 
     assert found.lasting_share == Fraction(65 * 5, 9549)
     assert found.breakage == Fraction(45, 110)
     assert (found.members.median, found.members.p90, found.members.reached_block) == (15, 95, 2)
+
+
+def test_a_budget_is_everybodys_and_goes_to_who_comes_first(tmp_path: Path) -> None:
+    """Bob pays before Ann though he stands behind her: he gets 30 of the 40 points of January, she the other 10."""
+    club = a_document(PER_EURO | {"budget": "40 points per month"})
+    orders = """
+        customer_id,date,total
+        ann,2026-01-10,20.00
+        bob,2026-01-05,30.00
+        bob,2026-02-05,10.00
+        """
+    found = figures_of(a_trial(club), a_history(tmp_path, orders), "2026-02-28")
+    assert [month.issued for month in found.months] == [40, 10]
+    assert (found.members.median, found.members.most) == (10, 40)
+
+
+@pytest.mark.parametrize("of_whom", ["rule", "program"])
+def test_a_monthly_budget_is_never_exceeded_however_many_members_share_it(of_whom: str) -> None:
+    """That of a rule counts the fractions that rounding leaves out; that of the program is used up exactly."""
+    rule, budget = a_rule("base", points="1", per="1.00 USD"), {"budget": "5000 points per month"}
+    ledger = {"earn": [rule | budget]} if of_whom == "rule" else {"earn": [rule], "caps": [budget]}
+    history = read_orders(CDNOW, "USD")
+    found, wanted = (
+        figures_of(a_trial(in_dollars(**words)), history, str(history.last_day))
+        for words in (ledger, {"earn": [rule]})
+    )
+    assert sum(month.issued > 5_000 for month in wanted.months) > 3
+    for given, asked in zip(found.months, wanted.months, strict=True):
+        most = min(asked.issued, 5_000)
+        assert given.issued == most if of_whom == "program" else given.issued <= most, given.label
+
+
+def in_dollars(**ledger: Any) -> dict[str, Any]:
+    return a_document() | {"currency": "USD", "ledger": ledger}
 
 
 def test_what_is_due_at_the_end_of_the_closing_day_is_done(tmp_path: Path) -> None:

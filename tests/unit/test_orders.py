@@ -139,6 +139,25 @@ def test_the_orders_tax_in_the_prices_is_spread_exactly_and_not_in_cents() -> No
     assert basis_by_line(order, Basis(tax=False)) == (Fraction(250, 3),) * 3
 
 
+@pytest.mark.parametrize(
+    ("total", "counting"), [("12.00", (900, 300)), ("15.00", (1125, 375)), ("7.00", (900, 300))]
+)
+def test_a_total_that_is_not_the_sum_of_the_lines_counts_only_where_it_says_more(
+    total: str, counting: tuple[int, int]
+) -> None:
+    """Items are what the lines say. What a total has beside them is spread; what it lacks is no discount."""
+    order = an_order(a_line("a", "9.00"), a_line("b", "3.00"), total=total)
+    assert basis_by_line(order) == (900, 300)
+    assert basis_by_line(order, Basis(total=True)) == counting
+    assert items_after_discounts(order) == 1200
+
+
+def test_a_refund_of_an_order_whose_total_is_too_low_follows_the_lines() -> None:
+    order = an_order(a_line("a", "9.00"), a_line("b", "3.00"), total="7.00")
+    left = kept(order, [a_refund(order, RefundLine(line_id="a"))])
+    assert (left.items, left.excess, basis_by_line(order, Basis(total=True), left)) == (300, 0, (0, 300))
+
+
 def test_a_bare_total_holds_the_tax_that_was_added() -> None:
     order = an_order(total="124.90", shipping="4.90", tax="20.00", tax_included=False)
     assert basis_by_line(order) == (10_000,)

@@ -14,11 +14,12 @@ from random import Random
 from typing import Any
 
 from services.ledger.domain.aliases import led_home
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.guests import Secret
 from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.needs import Needs, needs_of
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import MemberKey
 from services.ledger.domain.settling import settle
 from services.ledger.errors import MemberErased, UnknownMember, merged_into
 from services.ledger.handlers import on

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from services.ledger.actions import Actions
 from services.ledger.actions.together import Command
 from services.ledger.domain import checkout, holds
-from services.ledger.domain.book import POINTS, Book, Hold, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.quotes import Quote
+from services.ledger.domain.records import POINTS, Hold, MemberKey
 from shared.database import AnyConnection
 from shared.events import OrderPaid
 

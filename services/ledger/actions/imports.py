@@ -7,16 +7,29 @@ requests with the same row never both find it new.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
+from services.ledger.domain.imported_rewards import OldReward
+from services.ledger.domain.imported_usage import OldUsage, places_of
 from services.ledger.domain.importing import Brought, OldEntry, OldOrder, Opening, bring_in
+from services.ledger.domain.issued import canonical
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import ImportFault, UnknownMember, merged_into
-from services.ledger.store.imports import ImportedRow, add_rows, history, known_rows
+from services.ledger.store.imports import (
+    CountedBefore,
+    ImportedRow,
+    add_rows,
+    add_usage,
+    history,
+    known_rows,
+)
 from shared.database import AnyConnection
 from shared.errors import ServiceError
 
@@ -68,6 +81,7 @@ async def bring_in_rows(
         if isinstance(entry.brought, OldOrder)
     }
     needs = Needs(members=dict.fromkeys(keys, now), detailed=set(keys), orders=orders, persons=set(keys))
+    _add_what_is_owned(needs, program_id, programs[program_id].newest.rules, entries)
     book = await actions.settled(connection, needs, programs)
     ids = [(entry.member_id, entry.brought.row) for entry in entries]
     known = await known_rows(connection, actions.sql, program_id, ids)
@@ -87,7 +101,39 @@ async def bring_in_rows(
     if not report.faults:
         await actions.finish(connection, book)
         await add_rows(connection, new)
+        await add_usage(connection, program_id, _counted(programs[program_id].newest.rules, entries, new))
     return report
+
+
+def _add_what_is_owned(
+    needs: Needs, program_id: str, program: LedgerProgram, entries: Sequence[Entry]
+) -> None:
+    """The rewards and codes that may be there already, and what caps have counted."""
+    for entry in entries:
+        key = (program_id, entry.member_id)
+        match entry.brought:
+            case OldReward() as said:
+                needs.shelf.rewards.add((key, said.reward_id))
+                if said.code is not None:
+                    needs.shelf.codes.add((program_id, canonical(said.code), "", ""))
+            case OldUsage() as said:
+                with suppress(ImportFault):  # told when its turn comes
+                    needs.usage.update((key, *place) for place in places_of(program, said))
+
+
+def _counted(
+    program: LedgerProgram, entries: Sequence[Entry], new: Sequence[ImportedRow]
+) -> list[CountedBefore]:
+    """What the new rows of usage counted, cap by cap: `verify` counts anew, and knows of awards alone."""
+    ids = {(row.member_id, row.row_id) for row in new}
+    found = {}
+    for entry in entries:
+        said = entry.brought
+        if isinstance(said, OldUsage) and (entry.member_id, said.row) in ids:
+            for rule, bucket in places_of(program, said):
+                place = (entry.member_id, said.row, rule, bucket)
+                found[place] = CountedBefore(*place, said.times, said.points)
+    return list(found.values())
 
 
 async def history_of(
@@ -133,7 +179,7 @@ def _moved(said: Brought) -> tuple[str | None, int]:
     match said:
         case OldOrder(available_at=None, waits_until=None):
             return said.asset, 0  # its points lie in the opening balance
-        case OldOrder() | Opening() | OldEntry():
+        case OldOrder() | Opening() | OldEntry() | OldReward():
             return said.asset, said.points
         case _:
             return None, 0

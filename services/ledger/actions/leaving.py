@@ -10,15 +10,17 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.erasure import erase
-from services.ledger.domain.exporting import ImportRow, entry_row, rows_of
+from services.ledger.domain.exporting import ImportRow, entry_row, rows_of, short_row
 from services.ledger.domain.holds import OPEN
 from services.ledger.domain.issued import ISSUED, ShelfNeeds
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import MemberKey
 from services.ledger.domain.settling import settle
 from services.ledger.errors import UnknownMember
 from services.ledger.store.merging import aliases_of
+from services.ledger.store.owned import load_everything_owned
 from services.ledger.store.rows import award_of
 from shared.database import AnyConnection
 
@@ -110,6 +112,7 @@ async def export_program(
         )
         book = await actions.store.load(connection, needs, programs, locking=False)
         await _load_awards(actions, connection, book, keys)
+        await load_everything_owned(connection, actions.sql, book, keys)
         history = await _history(actions, connection, keys)
         for key in keys:
             settle(book, key, now)
@@ -130,13 +133,15 @@ async def _load_awards(
 async def _history(
     actions: Actions, connection: AnyConnection, keys: Sequence[MemberKey]
 ) -> dict[str, list[ImportRow]]:
-    """What the members' statements say, those of before as well."""
+    """What the members' statements say, those of before as well, and of whoever was merged into them."""
     found: dict[str, list[ImportRow]] = defaultdict(list)
     columns = list(zip(*keys, strict=True))
-    for row in await connection.fetch(actions.sql.export_history, *columns):
-        said = json.loads(row["said"])
-        found[said["member_id"]].append({**said, "row": f"before:{said['row']}"})
+    for home, member_id, text in await connection.fetch(actions.sql.export_history, *columns):
+        said = json.loads(text)
+        of = "" if member_id == home else f":{member_id}"
+        found[home].append({**said, "member_id": home, "row": short_row("before", f"{said['row']}{of}")})
     for row in await connection.fetch(actions.sql.export_entries, *columns):
-        member_id, asset, version, kind, at, points = row
-        found[member_id].append(entry_row(member_id, asset, version, points, at, kind))
+        home, member_id, asset, version, kind, at, points = row
+        merged = None if member_id == home else member_id
+        found[home].append(entry_row(home, asset, version, points, at, kind, of=merged))
     return found

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import Book, MemberKey
-from services.ledger.domain.goal_awards import hold_reached
-from services.ledger.domain.merging import MERGE, Merged, merge
+from services.ledger.domain.book import Book
+from services.ledger.domain.joined_goals import Period, hold_joined, join_reached
+from services.ledger.domain.merging import Merged, merge
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import (
     AlreadyMerged,
     MemberErased,
@@ -95,20 +96,34 @@ async def _join(
 ) -> Merged:
     """Give all rows their new owner, then join what both have of the same kind."""
     survivor, other = (wanted.program_id, wanted.survivor_id), (wanted.program_id, wanted.member_id)
-    periods = await merging.move_rows(connection, actions.sql, survivor, other)
-    keys = [survivor, other, *aliases]
     programs = {wanted.program_id: await actions.programs.one(connection, wanted.program_id)}
+    periods = await merging.goal_periods(connection, actions.sql, other)
+    names = await merging.new_names(connection, actions.sql, survivor, other)
+    goals = Book(programs)
+    await _load_periods(actions, connection, goals, (survivor, other), periods)
+    reached = [join_reached(goals, survivor, other, period, names) for period in periods]
+    await merging.move_rows(connection, actions.sql, survivor, other, names, reached)
     needs = Needs(
-        members=dict.fromkeys(keys, wanted.merged_at), detailed={survivor, other}, persons={survivor, other}
+        members=dict.fromkeys([survivor, other, *aliases], wanted.merged_at),
+        detailed={survivor, other},
+        persons={survivor, other},
     )
     book = await actions.store.load(connection, needs, programs)
     await merging.load_usage(connection, actions.sql, book, [survivor, other])
-    await actions.store.load_periods(
-        connection, book, {(*survivor, rule, period) for rule, period in periods}
-    )
+    await _load_periods(actions, connection, book, [survivor], periods)
     made = merge(book, wanted, aliases=aliases)
-    for rule, period in periods:
-        hold_reached(book, survivor, rule, period, cause=f"{MERGE}:{other[1]}", at=wanted.merged_at)
+    hold_joined(book, survivor, periods, cause=other, at=wanted.merged_at)
     await actions.finish(connection, book)
     await merging.add(connection, actions.sql, made)
     return made
+
+
+async def _load_periods(
+    actions: Actions,
+    connection: AnyConnection,
+    book: Book,
+    members: Iterable[MemberKey],
+    periods: Iterable[Period],
+) -> None:
+    wanted = {(*key, *period) for key in members for period in periods}
+    await actions.store.load_periods(connection, book, wanted)

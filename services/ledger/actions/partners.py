@@ -15,11 +15,12 @@ from typing import TypeVar
 from services.ledger.actions import Actions
 from services.ledger.domain import partners
 from services.ledger.domain.agreements import Line
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.budgets import BudgetKey
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.partners import Credit, Purchase
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import (
     CreditedElsewhere,
     MemberErased,

@@ -14,7 +14,7 @@ from datetime import datetime
 from services.ledger.actions import Actions
 from services.ledger.actions.checkout import Wanted
 from services.ledger.domain import checkout
-from services.ledger.domain.book import Book, Hold, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.pools import (
     Origins,
@@ -26,6 +26,7 @@ from services.ledger.domain.pools import (
     offers_to,
     pool_terms_of,
 )
+from services.ledger.domain.records import Hold, MemberKey
 from services.ledger.errors import (
     InAnotherPool,
     NotInPool,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.needs import Needs, needs_of
 from services.ledger.domain.previews import NOBODY, Preview, as_event, book_of_newcomer, preview
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import MemberErased
 from services.ledger.store import budgets
 from shared.database import AnyConnection

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from services.ledger.actions import Actions
 from services.ledger.domain import issuing, rewards, using
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Issued, ShelfNeeds
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import UnknownReward
 from shared.database import AnyConnection
 from shared.events import Grant

@@ -13,8 +13,9 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import MemberKey
 from services.ledger.domain.settling import settle
 from services.ledger.errors import MemberErased, UnknownMember, merged_into
 from shared.database import AnyConnection

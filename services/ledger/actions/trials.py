@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.ledger.actions import Actions
-from services.ledger.domain.book import POINTS
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import POINTS
 from services.ledger.domain.trials import policies_changed, try_orders
 from services.ledger.schemas.trials import AssetTried, ExpiryTried, RuleTried, TrialOut
 from services.ledger.store import trials

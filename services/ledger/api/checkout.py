@@ -11,8 +11,9 @@ from services.ledger.actions import checkout
 from services.ledger.actions.checkout import Wanted
 from services.ledger.actions.together import Command
 from services.ledger.api.door import MemberId, Reader, Together, Writer, actions_of, home_of, key_of, now_of
-from services.ledger.domain.book import Book, Hold
+from services.ledger.domain.book import Book
 from services.ledger.domain.quotes import Quote
+from services.ledger.domain.records import Hold
 from services.ledger.errors import (
     HoldClosed,
     HoldConflict,

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 
 from services.ledger import views
 from services.ledger.actions import Actions
-from services.ledger.domain.book import MemberKey
+from services.ledger.domain.records import MemberKey
 from services.ledger.showcase import Showcase
 from shared.database import AnyConnection
 from shared.events.fields import NO_NUL

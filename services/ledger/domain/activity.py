@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.ledger.domain.book import Book, Lot, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import first_look, without_past
 from services.ledger.domain.expiry import expiry_of
+from services.ledger.domain.records import Lot, MemberKey
 from shared.rows import replace
 
 OPEN = "open"  # of a hold; `holds` counts spends as activity, so it cannot be asked here

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.ledger.domain.book import AVAILABLE, Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.lots import open_lot, open_lots, remove, spending_order, take
 from services.ledger.domain.program import LedgerProgram, Negative
+from services.ledger.domain.records import AVAILABLE, MemberKey
 from services.ledger.errors import NotReversible
 from shared.events import PointsEarned, PointsReversed
 from shared.rows import Row
@@ -59,7 +60,8 @@ def adjust(
     """Give (above 0) or take (below 0) points by hand; what was moved, signed.
 
     What is given fills a deficit first. What is taken comes out of the lots in spending order; where they hold too
-    little the member owes the rest (`negative: allow`), or it is left (`to_zero`).
+    little the member owes the rest (`negative: allow`), or it is left (`to_zero`). Other than a refund it voids no
+    reward: it takes back no order that paid for one. Whoever wants that voids it, too; its price fills what is owed.
 
     Raises:
         NotReversible: `negative: pending_only` lets nobody take what is available.

@@ -16,10 +16,11 @@ from itertools import count
 from typing import Any
 
 from services.ledger.domain.activity import OPEN
-from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import Expiring, next_told
 from services.ledger.domain.issued import Issued
 from services.ledger.domain.occasions import Occasion, occasions_of
+from services.ledger.domain.records import Award, Hold, Lot, MemberKey
 from services.ledger.domain.switching import Switch, next_switch
 from shared.rows import Rows
 

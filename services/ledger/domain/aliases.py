@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.ledger.domain.book import MemberKey
+from services.ledger.domain.records import MemberKey
 from shared.events import CustomerDeleted, Event, TierKept, TierLowered
 from shared.rows import replace
 

@@ -16,17 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.activity import was_active
-from services.ledger.domain.book import (
-    AVAILABLE,
-    CANCELLED,
-    ISSUED,
-    PENDING,
-    REVERSED,
-    WAITING,
-    Award,
-    Book,
-    MemberKey,
-)
+from services.ledger.domain.book import Book
 from services.ledger.domain.caps import Cut
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.donations import donate, is_donation
@@ -34,6 +24,16 @@ from services.ledger.domain.earning import ONCE, Earned, Frozen
 from services.ledger.domain.lots import open_lot
 from services.ledger.domain.persons import kept_with_award
 from services.ledger.domain.program import LedgerProgram, Wait
+from services.ledger.domain.records import (
+    AVAILABLE,
+    CANCELLED,
+    ISSUED,
+    PENDING,
+    REVERSED,
+    WAITING,
+    Award,
+    MemberKey,
+)
 from services.ledger.domain.switching import expiry_when_opened
 from shared.calendar import due_in_days
 from shared.events import PointsEarned, PointsPending, PointsReversed, RulePoints

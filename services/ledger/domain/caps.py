@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
-from services.ledger.domain.book import Book, MemberKey, Usage
+from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, per
+from services.ledger.domain.records import MemberKey, Usage
 from services.ledger.domain.rules import SUBJECTS, Cap, Rule
 from shared.orders import Share
 from shared.rows import Row, replace

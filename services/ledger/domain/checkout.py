@@ -12,10 +12,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from services.ledger.domain import holds
-from services.ledger.domain.book import POINTS, Book, Hold, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.holds import CAPTURED, OPEN, spends_of
 from services.ledger.domain.keeping import order_of_purchase
 from services.ledger.domain.quotes import Quote, quote, require_usable
+from services.ledger.domain.records import POINTS, Hold, MemberKey
 from services.ledger.domain.returns import return_spent, said_to_be_spent
 from services.ledger.domain.spending import HOLD_MINUTES, Checkout, kind_of
 from services.ledger.errors import NoCheckout

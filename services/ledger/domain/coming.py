@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from services.ledger.domain.book import Book, Lot, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import days_in, first_step, next_told
+from services.ledger.domain.records import Lot, MemberKey
 from services.ledger.domain.switching import unfollowed
 from shared.rows import Row
 

@@ -7,6 +7,7 @@ holds for a bonus or multiplier of the order as soon as one line fits.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Protocol
@@ -70,6 +71,11 @@ class Condition(Protocol):
 
     def reason(self, facts: Facts) -> str:
         """Where it does not hold: why, in words."""
+
+
+def unmet(conditions: Iterable[Condition], facts: Facts) -> str | None:
+    """Why not all of these hold, in words; None where they do."""
+    return "; ".join(each.reason(facts) for each in conditions if not each.holds(facts)) or None
 
 
 @dataclass(frozen=True, slots=True)

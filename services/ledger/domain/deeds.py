@@ -15,12 +15,13 @@ from typing import Any
 from services.ledger.domain import caps
 from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
-from services.ledger.domain.book import POINTS, Award, Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
 from services.ledger.domain.issuing import promise
 from services.ledger.domain.persons import person_facts
 from services.ledger.domain.program import OCCASIONS, LedgerProgram
+from services.ledger.domain.records import POINTS, Award, MemberKey
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.rewards import take_back, take_back_alike
 from services.ledger.domain.rules import Rule
@@ -81,7 +82,8 @@ def take_back_review(event: Event[Any], book: Book, key: MemberKey) -> bool:
             program = book.versions_of(key[0]).at(event.time).rules
             if award.held_points:  # told once more, it frees nothing more
                 for rule, bucket in award.breakdown.get("subjects", []):
-                    caps.free(book, key, rule, bucket)
+                    if _is_of_product(bucket):
+                        caps.free(book, key, rule, bucket)
             hold_target(book, award, program, 0, cause=event.id, at=event.time)
     return found
 
@@ -219,10 +221,19 @@ def _data(data: Any, program: LedgerProgram) -> Any:
 
 
 def _why(rules: tuple[Rule, ...], facts: Facts, earned: Earned) -> dict[str, Any]:
-    """Why rules did not match, and which subjects were used up: orders can reckon this anew, deeds cannot."""
+    """Why rules did not match, and for which subjects caps counted: orders can reckon this anew, deeds cannot."""
     why = [[answer.rule, answer.why_not] for answer in earned.answers if answer.why_not is not None]
     given = {answer.rule for answer in earned.answers if answer.points}
     subjects = [
-        [rule.name, caps.bucket_of(cap, facts)] for rule in rules if rule.name in given for cap in rule.caps
+        [rule.name, caps.bucket_of(cap, facts)]
+        for rule in rules
+        if rule.name in given
+        for cap in rule.caps
+        if cap.by_subject
     ]
-    return {"why_not": why, "subjects": [pair for pair in subjects if "product=" in pair[1]]}
+    return {"why_not": why, "subjects": subjects}
+
+
+def _is_of_product(bucket: str) -> bool:
+    """Whether a removed review frees it: it counts for one product, perhaps in one period."""
+    return bucket.partition(":")[2].startswith("product=")

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.ledger.domain.book import REVERSED, Award, Book
+from services.ledger.domain.book import Book
+from services.ledger.domain.records import REVERSED, Award
 from shared.events import PointsDonated, PointsReversed
 from shared.rows import replace
 

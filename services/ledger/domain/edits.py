@@ -15,7 +15,7 @@ from typing import Any
 
 from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import explanation, frozen_of
-from services.ledger.domain.book import Award, Book, MemberKey, Purchase
+from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import Earned, Frozen, earn
 from services.ledger.domain.imported import IMPORT
@@ -34,6 +34,7 @@ from services.ledger.domain.orders import (
 )
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.reasking import Reasked
+from services.ledger.domain.records import Award, MemberKey, Purchase
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.returns import return_spent
 from shared.events import Event, OrderPaid
@@ -140,6 +141,11 @@ def _edited(
     """The award as the edit makes it, still holding what it held."""
     if award.asked_at != award.happened_at:
         breakdown = breakdown | {"asked_at": award.asked_at.isoformat()}
+    before = award.breakdown.get("before_under", [])
+    if award.program_version != purchase.program_version:
+        before = [*before, award.program_version]
+    if before:  # what it was decided under before has counted in the buckets of that
+        breakdown = breakdown | {"before_under": before}
     edited = replace(
         award,
         points=earned.points,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.ledger.domain.book import AVAILABLE, CANCELLED, EXPIRED, PENDING, Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.holds import OPEN, release
 from services.ledger.domain.lots import open_lots
+from services.ledger.domain.records import AVAILABLE, CANCELLED, EXPIRED, PENDING, MemberKey
 from services.ledger.domain.rewards import void_all
 from shared.events import PointsExpired
 from shared.rows import replace

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from services.ledger.domain.book import SOURCE, Book, Lot, MemberKey
+from services.ledger.domain.book import SOURCE, Book
+from services.ledger.domain.records import Lot, MemberKey
 from shared.calendar import day_of, midnight
 from shared.cloudevents import derived_id
 from shared.events import Balance, Event, PointsExpiring, event_type

@@ -4,7 +4,8 @@ Example: 300 points in two lots, 40 pending until Monday, an order of 80.00 that
 with their dates, one with `available_at`, one `order` row, and the statement as `history`.
 
 What a newcomer would get wrong: what is held for a checkout is exported in the lots it was drawn from, as if it were
-released. A hold lasts for minutes, and the checkout that made it does not move along.
+released. A hold lasts for minutes, and the checkout that made it does not move along. The price of a reward comes with
+the reward: an import pays it again, out of nothing.
 """
 
 from __future__ import annotations
@@ -12,22 +13,35 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from services.ledger.domain.activity import OPEN
-from services.ledger.domain.book import PENDING, WAITING, Award, Book, Lot, MemberKey, Purchase
+from services.ledger.domain.book import Book
+from services.ledger.domain.catalogue import AT_ONCE
 from services.ledger.domain.importing import NEVER_EXPIRES
+from services.ledger.domain.issued import ISSUED, VOIDED
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import OF_ORDER
+from services.ledger.domain.records import PENDING, WAITING, Award, Lot, MemberKey, Purchase
+from shared.events import Grant
 from shared.money import largest_remainder, to_decimal_string
 from shared.orders import Order, order_of
 
 ImportRow = dict[str, Any]
+LONGEST_ROW = 200
+GIVEN = (
+    "kind", "asset", "points", "percent", "amount", "currency", "at_most", "order_at_least", "product_id", "name",
+    "charity",
+)  # fmt: skip
+"""What is told of what a reward gives; its code and its end are told with the reward."""
 
 
 def rows_of(book: Book, key: MemberKey) -> Iterator[ImportRow]:
     """What an import needs to make the member again; their statement is not in the book, and comes apart."""
     yield from _about(book, key)
+    yield from _rewards(book, key)
+    yield from _usage(book, key)
     orders = dict(_orders(book, key))
     yield from _lots(book, key, set(orders))
     for award in book.awards.of(key).values():
@@ -39,10 +53,15 @@ def rows_of(book: Book, key: MemberKey) -> Iterator[ImportRow]:
     yield from orders.values()
 
 
-def entry_row(member_id: str, asset: str, version: int, points: int, at: datetime, text: str) -> ImportRow:
-    """An entry of the statement as history; points are what the member gained or lost by it."""
+def entry_row(
+    member_id: str, asset: str, version: int, points: int, at: datetime, text: str, *, of: str | None = None
+) -> ImportRow:
+    """An entry of the statement as history; points are what the member gained or lost by it.
+
+    `of`: whoever was merged into the member, and had that entry.
+    """
     return {
-        "row": f"entry:{asset}:{version}",
+        "row": short_row("entry", f"{asset}:{version}" if of is None else f"{asset}:{version}:{of}"),
         "kind": "history",
         "member_id": member_id,
         "asset": asset,
@@ -59,9 +78,73 @@ def _about(book: Book, key: MemberKey) -> Iterator[ImportRow]:
         "birthday": None if person.birthday is None else "{:02}-{:02}".format(*person.birthday),
         "time_zone": person.time_zone,
     }
-    known = {name: value for name, value in facts.items() if value is not None}
+    known: ImportRow = _without_none(facts)
+    if person.celebrated:
+        known["celebrated"] = {each.trigger: each.day.isoformat() for each in person.celebrated}
     if known:
         yield {"row": "member", "kind": "member", "member_id": key[1], **known}
+
+
+def _rewards(book: Book, key: MemberKey) -> Iterator[ImportRow]:
+    """What the member owns or had, with its code; a checkout that has it in hand does not move along."""
+    for reward_id, reward in sorted(book.shelf.rewards.of(key).items()):
+        if reward.state == VOIDED:
+            continue
+        coupon = book.shelf.coupon_of(reward)
+        uses = {"code": coupon.shown, "uses": coupon.uses, "used": coupon.used} if coupon is not None else {}
+        yield _without_none(
+            {
+                "row": short_row("reward", reward_id),
+                "kind": "reward",
+                "member_id": key[1],
+                "reward_id": reward_id,
+                "reward": reward.reward,
+                "gives": _grant(reward.gives),
+                "state": reward.state,
+                **uses,
+                "for_anyone": True if coupon is not None and coupon.anyone else None,
+                "asset": reward.asset,
+                "points": reward.price or None if reward.gives.kind not in AT_ONCE else None,
+                "source": reward.source,
+                "issued_at": _text(reward.issued_at),
+                "valid_until": _text(reward.valid_until),
+                "closed_at": _text(reward.closed_at),
+                "order_id": reward.order_id if reward.state != ISSUED else None,
+                "reason": reward.reason,
+            }
+        )
+
+
+def _grant(gives: Grant) -> ImportRow:
+    said = {name: getattr(gives, name) for name in GIVEN if getattr(gives, name) not in (None, ())}
+    return said | ({"products": list(gives.products)} if gives.products else {})
+
+
+def _usage(book: Book, key: MemberKey) -> Iterator[ImportRow]:
+    """What caps have counted, by rule (none: the caps of the program) and bucket."""
+    for (rule, bucket), used in sorted(book.usage.of(key).items()):
+        if used.times or used.points:
+            yield {
+                "row": short_row("usage", f"{rule}:{bucket}"),
+                "kind": "usage",
+                "member_id": key[1],
+                **({"rule": rule} if rule else {}),
+                "bucket": bucket,
+                "times": used.times,
+                "points": str(used.points),
+            }
+
+
+def short_row(kind: str, name: str) -> str:
+    """An id of a row; a name that is too long for one is told by its digest."""
+    found = f"{kind}:{name}"
+    if len(found) <= LONGEST_ROW:
+        return found
+    return f"{kind}:{sha256(name.encode()).hexdigest()}"
+
+
+def _without_none(row: ImportRow) -> ImportRow:
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _lots(book: Book, key: MemberKey, orders: set[str]) -> Iterator[ImportRow]:

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.ledger.domain.book import Book, Draw, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.gift_terms import GiftTerms
 from services.ledger.domain.lots import open_lots, spending_order, take
+from services.ledger.domain.records import Draw, MemberKey
 from services.ledger.domain.transit import send_lots
 from services.ledger.errors import GiftLimitReached, GiftsOff, InsufficientPoints, NotGivable, UnknownReceiver
 from shared.cloudevents import derived_id

@@ -16,31 +16,24 @@ from typing import Any
 
 from services.ledger.domain.allowances import Allowances
 from services.ledger.domain.awards import Origin, grant, state_of, stored_cuts
-from services.ledger.domain.book import (
-    AVAILABLE,
-    CANCELLED,
-    PENDING,
-    WAITING,
-    Award,
-    Book,
-    MemberKey,
-    Purchase,
-)
-from services.ledger.domain.conditions import Facts
+from services.ledger.domain.book import Book
+from services.ledger.domain.conditions import Facts, unmet
 from services.ledger.domain.earning import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import PAID, facts_of, is_imported, with_person
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import AVAILABLE, CANCELLED, PENDING, WAITING, Award, MemberKey, Purchase
 from services.ledger.domain.refunds import hold_target
 from shared.calendar import day_of
 from shared.orders import Order, Share, items_after_discounts, order_of
 from shared.rows import replace
 
 
-def goal_award_id(rule: str, period: str, first: int) -> str:
-    """The id of the award that begins with this step (from 0)."""
-    return f"goal:{rule}:{period}:{first + 1}"
+def goal_award_id(reached: Reached, first: int) -> str:
+    """The id of the next award of a period, which begins with this step (from 0); none has it yet."""
+    name = f"goal:{reached.rule}:{reached.period}:{first + 1}"
+    return name if name not in reached.awards else f"{name}+{len(reached.awards)}"
 
 
 def follow_goals(book: Book, key: MemberKey, order_id: str, *, cause: str, at: datetime) -> None:
@@ -53,28 +46,38 @@ def follow_goals(book: Book, key: MemberKey, order_id: str, *, cause: str, at: d
     program = book.versions_of(key[0]).numbered(purchase.program_version or 1).rules
     known = book.goal_parts.of(key)
     before = [part for part in known.values() if part.order_id == order_id]
-    parts = {(part.rule, part.period): part for part in _parts_of(book, key, purchase, program, before)}
+    parts = {
+        (part.rule, part.period): part for part in _parts_of(book, key, purchase, program, before, cause)
+    }
     for part in before:  # where an edit moved the order into another period, or under another version
         parts.setdefault((part.rule, part.period), replace(part, spent=0))
     for (rule, period), part in parts.items():
-        if known.get((rule, period, order_id)) != part:
+        old = known.get((rule, period, order_id))
+        if old != part:
             book.goal_parts.put(key, (rule, period, order_id), part)
-            _hold_period(book, key, rule, period, cause=cause, at=at)
+            is_less = old is not None and part.spent < old.spent
+            _hold_period(book, key, rule, period, is_less=is_less, cause=cause, at=at)
 
 
 def _parts_of(
-    book: Book, key: MemberKey, purchase: Purchase, program: LedgerProgram, before: Sequence[Part]
+    book: Book,
+    key: MemberKey,
+    purchase: Purchase,
+    program: LedgerProgram,
+    before: Sequence[Part],
+    cause: str,
 ) -> list[Part]:
-    """What the order counts towards each goal of its version."""
+    """What the order counts towards each goal of its version; what was decided `before` of it stays decided."""
     assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
     day = day_of(purchase.paid_at, program.zone)
-    admitted = {part.rule: part.admitted for part in before}
+    decided = {part.rule: part for part in before}
     found = []
     for goal in program.goals:
-        if goal.name not in admitted:
-            admitted[goal.name] = _admits(book, key, goal, purchase, order, program)
-        spent = _spent(goal, purchase, order, program) if admitted[goal.name] else 0
+        first = decided.get(goal.name)
+        why_not = first.why_not if first else _against(book, key, goal, purchase, order, program)
+        admitted = first.admitted if first else why_not is None
+        spent = _spent(goal, purchase, order, program) if admitted else 0
         part = Part(
             *key,
             goal.name,
@@ -82,18 +85,20 @@ def _parts_of(
             order.id,
             purchase.paid_at,
             purchase.program_version or 1,
-            admitted[goal.name],
+            admitted,
             spent,
             purchase.fulfilled_at,
+            first.cause if first else cause,
+            why_not,
         )
         found.append(part)
     return found
 
 
-def _admits(
+def _against(
     book: Book, key: MemberKey, goal: Goal, purchase: Purchase, order: Order, program: LedgerProgram
-) -> bool:
-    """Whether the conditions hold that concern person, time and history: for good, as with every award."""
+) -> str | None:
+    """Which conditions on person, time and history do not hold; None where all do. For good, as with every award."""
     assert purchase.paid_at is not None, "an order that counts was paid"
     level = book.member(key).level_before(purchase.paid_at)
     facts = replace(
@@ -103,55 +108,81 @@ def _admits(
     )
     facts = with_person(facts, program, book, key, purchase.paid_at)
     lasting = goal.lasting_conditions
-    return all(condition.holds(facts) for condition in goal.conditions if condition not in lasting)
+    return unmet([condition for condition in goal.conditions if condition not in lasting], facts)
+
+
+def why_not_counted(goal: Goal, part: Part, purchase: Purchase, program: LedgerProgram) -> str | None:
+    """Why an order does not count towards a goal, by what is kept of it now; None where it counts."""
+    if not part.admitted or purchase.paid is None:
+        return part.why_not
+    order = order_of(purchase.paid, program.currency, purchase.removed_lines)
+    return goal.uncounted(order) or unmet(goal.lasting_conditions, _facts_kept(purchase, order, program))
 
 
 def _spent(goal: Goal, purchase: Purchase, order: Order, program: LedgerProgram) -> Share:
+    if unmet(goal.lasting_conditions, _facts_kept(purchase, order, program)) is not None:
+        return 0
+    return goal.spent_on(order, kept_of(purchase, order))
+
+
+def _facts_kept(purchase: Purchase, order: Order, program: LedgerProgram) -> Facts:
     left = kept_of(purchase, order)
-    facts = replace(
+    return replace(
         facts_of(program, purchase, order, {}), kept=left, items=items_after_discounts(order, left)
     )
-    if not all(condition.holds(facts) for condition in goal.lasting_conditions):
-        return 0
-    return goal.spent_on(order, left)
 
 
 def hold_reached(
-    book: Book, key: MemberKey, rule: str, period: str, *, cause: str, at: datetime
+    book: Book, key: MemberKey, rule: str, period: str, *, is_less: bool, cause: str, at: datetime
 ) -> tuple[Sequence[Step], int, Reached]:
-    """Let the awards of a period hold what is reached of them; the steps, how many there are, and the awards."""
+    """Let the awards of a period hold what is reached of them; the steps, how many there are, and the awards.
+
+    `is_less`: no order counts more than before. Then no award of a period that two members brought together rises.
+    """
     versions = book.versions_of(key[0])
     parts = [part for part in book.goal_parts.of(key).values() if (part.rule, part.period) == (rule, period)]
     steps = steps_of(parts, lambda number: versions.numbered(number).rules.goal(rule))
     total = sum(step.count for step in steps)
     reached = book.goals_reached.get(key, (rule, period)) or Reached(*key, rule, period)
+    may_rise = not (is_less and reached.joined)
     first = 0
-    for end in reached.ends:
-        award = book.awards.get(key, goal_award_id(rule, period, first))
-        assert award is not None, f"the award of {rule} in {period} from step {first} was not loaded"
-        _hold_steps(book, award, steps, first, min(end, total), cause=cause, at=at)
+    for award_id, end in zip(reached.awards, reached.ends, strict=True):
+        award = book.awards.get(key, award_id)
+        assert award is not None, f"the award {award_id} of {rule} in {period} was not loaded"
+        _hold_steps(book, award, steps, first, min(end, total), may_rise=may_rise, cause=cause, at=at)
         first = end
     return steps, total, reached
 
 
-def _hold_period(book: Book, key: MemberKey, rule: str, period: str, *, cause: str, at: datetime) -> None:
+def _hold_period(
+    book: Book, key: MemberKey, rule: str, period: str, *, is_less: bool, cause: str, at: datetime
+) -> None:
     """Let the awards of a period hold what is reached of them, and award what is reached for the first time."""
-    steps, total, reached = hold_reached(book, key, rule, period, cause=cause, at=at)
+    steps, total, reached = hold_reached(book, key, rule, period, is_less=is_less, cause=cause, at=at)
     first = reached.ends[-1] if reached.ends else 0
-    if total > first:
-        _award_steps(book, key, rule, period, steps, first, total, cause=cause, at=at)
-        book.goals_reached.put(key, (rule, period), replace(reached, ends=(*reached.ends, total)))
+    if total > first and not (is_less and reached.joined):
+        award_id = goal_award_id(reached, first)
+        _award_steps(book, key, rule, period, award_id, steps, first, total, cause=cause, at=at)
+        book.goals_reached.put(key, (rule, period), reached.with_award(award_id, total))
 
 
 def _hold_steps(
-    book: Book, award: Award, steps: Sequence[Step], first: int, end: int, *, cause: str, at: datetime
+    book: Book,
+    award: Award,
+    steps: Sequence[Step],
+    first: int,
+    end: int,
+    *,
+    may_rise: bool,
+    cause: str,
+    at: datetime,
 ) -> None:
     """Let an award hold the steps from `first` to before `end`, or nothing where they are no longer reached."""
     program = book.versions_of(award.program_id).at(at).rules
     target = worth(steps, first, end)
-    if target > award.points and "room" not in award.breakdown:
+    if may_rise and target > award.points and "room" not in award.breakdown:
         award = replace(award, points=target, reversed=target - award.held_points)
-    target = min(target, award.points)
+    target = min(target, award.points if may_rise else award.held_points)
     if target:
         award = _waiting_like(book, award, reaching(steps, end - 1), at)
     hold_target(book, award, program, target, cause=cause, at=at)
@@ -176,6 +207,7 @@ def _award_steps(
     key: MemberKey,
     rule: str,
     period: str,
+    award_id: str,
     steps: Sequence[Step],
     first: int,
     end: int,
@@ -200,9 +232,7 @@ def _award_steps(
     ):  # a late order lets a later one reach it: it is awarded as of that, and was asked for now
         breakdown["asked_at"] = at.isoformat()
     earned = Earned(goal.asset, points, (), points, (Answer(rule, points),))
-    origin = Origin(
-        goal_award_id(rule, period, first), cause, max(at, by.paid_at), by.program_version, order_id=None
-    )
+    origin = Origin(award_id, cause, max(at, by.paid_at), by.program_version, order_id=None)
     grant(book, key, program, origin, earned, breakdown=breakdown, state=_state(program, goal.asset, by))
 
 

@@ -22,7 +22,7 @@ from shared.calendar import Period, day_of, first_day
 from shared.events import OrderLine
 from shared.orders import ITEMS, Basis, Kept, Order, Share, basis_by_line
 from shared.programs import Versions
-from shared.rows import Row
+from shared.rows import Row, replace
 
 LIFETIME = "lifetime"
 
@@ -66,12 +66,23 @@ class Goal:
         parts = basis_by_line(order, self.basis, left)
         return sum(part for part, line in zip(parts, order.lines, strict=True) if self._covers(line.item))
 
+    def uncounted(self, order: Order) -> str | None:
+        """Why no part of an order can count, whoever paid it and whatever is kept of it; None where some can."""
+        if order.currency != self.currency:
+            return f"the order is in {order.currency}, {self.currency} asked for"
+        if not any(self._covers(line.item) for line in order.lines):
+            return f"no line has {' and '.join(each.wanted() for each in self.line_conditions)}"
+        return None
+
     def _covers(self, item: OrderLine) -> bool:
         return all(condition.meets(item) for condition in self.line_conditions)
 
 
 class Part(Row, frozen=True, gc=False):
-    """What one order counts towards a goal in a period. `admitted`: the conditions on person and time held."""
+    """What one order counts towards a goal in a period. `admitted`: the conditions on person and time held.
+
+    `why_not` says why they did not, `cause` is the event that told of the order first.
+    """
 
     program_id: str
     member_id: str
@@ -83,16 +94,28 @@ class Part(Row, frozen=True, gc=False):
     admitted: bool
     spent: Share
     fulfilled_at: datetime | None = None
+    cause: str | None = None
+    why_not: str | None = None
 
 
 class Reached(Row, frozen=True, gc=False):
-    """The awards of a member, goal and period: `ends[i]` is up to which step the award `i` reaches."""
+    """The awards of a member, goal and period: `ends[i]` is up to which step `awards[i]` reaches.
+
+    `joined`: two members' awards stand here, since one was merged into the other; what they hold rises only with an
+    order that counts more.
+    """
 
     program_id: str
     member_id: str
     rule: str
     period: str
     ends: tuple[int, ...] = ()
+    awards: tuple[str, ...] = ()
+    joined: bool = False
+
+    def with_award(self, award_id: str, end: int) -> Reached:
+        """One award more, which reaches up to this step."""
+        return replace(self, ends=(*self.ends, end), awards=(*self.awards, award_id))
 
 
 class Step(Row, frozen=True, gc=False):
@@ -138,24 +161,27 @@ def reaching(steps: Sequence[Step], number: int) -> Part:
 
 
 class Progress(Row, frozen=True, gc=False):
-    """How far a member is in a period, and what one order adds: minor units of `goal.currency`."""
+    """How far a member is in a period, and what one order adds: minor units of `goal.currency`.
+
+    `why_not` says why the order adds nothing, None where it counts.
+    """
 
     goal: Goal
     period: str
     counted: Share
     spent: Share
     steps: int
-    admitted: bool
+    why_not: str | None
 
 
 def progress_of(
-    parts: Sequence[Part], goal: Goal, part: Part, goal_at: Callable[[int], Goal | None]
+    parts: Sequence[Part], goal: Goal, part: Part, goal_at: Callable[[int], Goal | None], why_not: str | None
 ) -> Progress:
-    """How far the member is in the period of one order's part."""
+    """How far the member is in the period of one order's part; `why_not` is why that counts nothing."""
     alike = [each for each in parts if (each.rule, each.period) == (part.rule, part.period)]
     steps = sum(step.count for step in steps_of(alike, goal_at))
     spent = sum(each.spent for each in alike)
-    return Progress(goal, part.period, part.spent, spent, steps, part.admitted)
+    return Progress(goal, part.period, part.spent, spent, steps, why_not)
 
 
 def have_goals(versions: Versions[Any]) -> bool:

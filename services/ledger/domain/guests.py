@@ -19,12 +19,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from services.ledger.domain.book import Purchase, RefundAt
 from services.ledger.domain.edits import edit_order, with_statement
 from services.ledger.domain.goal_awards import follow_goals
 from services.ledger.domain.keeping import order_of_purchase
 from services.ledger.domain.orders import award_purchase, without_contact
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import MemberKey, Purchase, RefundAt
 from services.ledger.domain.using import follow_statement
 from shared.events import Event, OrderCancelled, OrderFulfilled, OrderPaid, OrderRefunded, event_type
 from shared.orders import order_of, refund_of
@@ -32,7 +32,7 @@ from shared.programs import Versions
 from shared.rows import Journal, Row, Rows, replace
 
 if TYPE_CHECKING:
-    from services.ledger.domain.book import Book, MemberKey
+    from services.ledger.domain.book import Book
 
 NOBODY = ""
 """The member id of what belongs to no member yet."""

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.ledger.domain.activity import was_active
-from services.ledger.domain.book import AVAILABLE, HELD, POINTS, REDEEMED, Book, Draw, Hold, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.lots import draw, give_back, open_lots, remove
+from services.ledger.domain.records import AVAILABLE, HELD, POINTS, REDEEMED, Draw, Hold, MemberKey, Transfer
 from services.ledger.errors import (
     HoldClosed,
     HoldConflict,
@@ -58,18 +59,7 @@ def hold_points(
     hold = Hold(*key, hold_id, asset, points, OPEN, now, held_until, draws, order_id=order_id)
     book.put_hold(hold)
     book.schedule(key, held_until)
-    transfer = book.post(
-        key,
-        asset,
-        "hold",
-        AVAILABLE,
-        HELD,
-        points,
-        cause=hold_id,
-        at=now,
-        order_id=order_id,
-        hold_id=hold_id,
-    )
+    transfer = post_of_hold(book, hold, "hold", AVAILABLE, HELD, points, cause=hold_id, at=now)
     book.announce(transfer, PointsHeld, kind="hold", hold_id=hold_id, held_until=held_until)
     return hold
 
@@ -202,22 +192,37 @@ def _open_hold(book: Book, key: MemberKey, hold_id: str) -> Hold:
     return hold
 
 
-def _post_spent(
-    book: Book, hold: Hold, kind: str, account: str, points: int, *, cause: str, at: datetime
-) -> None:
-    key = (hold.program_id, hold.member_id)
-    transfer = book.post(
-        key,
+def post_of_hold(
+    book: Book,
+    hold: Hold,
+    kind: str,
+    from_account: str,
+    to_account: str,
+    points: int,
+    *,
+    cause: str,
+    at: datetime,
+) -> Transfer:
+    """Move points of a hold, or of what was spent through it: `Book.post` with all that it concerns."""
+    return book.post(
+        (hold.program_id, hold.member_id),
         hold.asset,
         kind,
-        account,
-        REDEEMED,
+        from_account,
+        to_account,
         points,
         cause=cause,
         at=at,
         order_id=hold.order_id,
         hold_id=hold.hold_id,
     )
+
+
+def _post_spent(
+    book: Book, hold: Hold, kind: str, account: str, points: int, *, cause: str, at: datetime
+) -> None:
+    key = (hold.program_id, hold.member_id)
+    transfer = post_of_hold(book, hold, kind, account, REDEEMED, points, cause=cause, at=at)
     spent = spent_on(book, key, hold.order_id, hold.asset)
     book.announce(transfer, PointsSpent, kind=kind, hold_id=hold.hold_id, order_spent=spent)
     was_active(book, key, at)
@@ -227,18 +232,8 @@ def _free(book: Book, key: MemberKey, hold: Hold, spent: int, *, cause: str, at:
     """Return what is held beyond `spent` to its lots, last drawn first."""
     if spent == hold.points:
         return
-    transfer = book.post(
-        key,
-        hold.asset,
-        "release",
-        HELD,
-        AVAILABLE,
-        hold.points - spent,
-        cause=cause,
-        at=at,
-        order_id=hold.order_id,
-        hold_id=hold.hold_id,
-    )
+    freed = hold.points - spent
+    transfer = post_of_hold(book, hold, "release", HELD, AVAILABLE, freed, cause=cause, at=at)
     book.announce(transfer, PointsReleased, kind="release", hold_id=hold.hold_id)
     back = list(drawn(hold, spent, hold.points))
     give_back(book, key, hold.asset, reversed(back), at)

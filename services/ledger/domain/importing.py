@@ -1,7 +1,8 @@
 """Import: what a member had in another system becomes what they have here, with its original dates.
 
-Five kinds of rows: `points` (an opening balance, or one lot of it), `order` (what a still refundable order holds),
-`member` (since when, birthday, time zone), `history` (an entry of the old statement, which moves nothing).
+Six kinds of rows: `points` (an opening balance, or one lot of it), `order` (what a still refundable order holds),
+`member` (since when, birthday, time zone), `reward` (what they own, with its code), `usage` (what caps had counted),
+`history` (an entry of the old statement, which moves nothing).
 
 Example: a member had 300 points, 100 of them from an order of 80.00 that may still come back, all earned on 3 March and
 good until the end of the year. Two rows: `points` 300 (`earned_at` 3 March, `expires_at` 31 December) and `order` 80.00
@@ -17,23 +18,17 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain.awards import AWARD
-from services.ledger.domain.book import (
-    AVAILABLE,
-    PENDING,
-    WAITING,
-    Award,
-    Book,
-    MemberKey,
-    Purchase,
-    Transfer,
-)
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import first_look
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.imported import IMPORT, IMPORTED, explanation_of_import
+from services.ledger.domain.imported_rewards import OldReward, bring_reward
+from services.ledger.domain.imported_usage import OldUsage, count_before
 from services.ledger.domain.lots import open_lot, open_lots, remove, spending_order, take
 from services.ledger.domain.occasions import note_purchase, schedule_occasions
 from services.ledger.domain.orders import PAID, award_id_of, awards_of_order, follow_refunds
-from services.ledger.domain.persons import remember
+from services.ledger.domain.persons import Celebrated, latest, remember
+from services.ledger.domain.records import AVAILABLE, PENDING, WAITING, Award, MemberKey, Purchase, Transfer
 from services.ledger.domain.switching import catch_up
 from services.ledger.errors import ImportFault
 from shared.events import CustomerUpdated, OrderPaid, PointsEarned, PointsPending, PointsReversed
@@ -75,12 +70,16 @@ class OldOrder(Row, frozen=True, gc=False):
 
 
 class OldMember(Row, frozen=True, gc=False):
-    """What was known of the member: since when, birth month and day, time zone."""
+    """What was known of the member: since when, birth month and day, time zone.
+
+    `celebrated` are occasions (`birthday`) that were rewarded there, with the latest day.
+    """
 
     row: str
     joined_at: datetime | None = None
     birthday: str | None = None
     time_zone: str | None = None
+    celebrated: tuple[Celebrated, ...] = ()
 
 
 class OldEntry(Row, frozen=True, gc=False):
@@ -93,7 +92,7 @@ class OldEntry(Row, frozen=True, gc=False):
     text: str
 
 
-Brought = Opening | OldOrder | OldMember | OldEntry
+Brought = Opening | OldOrder | OldMember | OldReward | OldUsage | OldEntry
 
 
 def bring_in(book: Book, key: MemberKey, brought: Brought, now: datetime) -> None:
@@ -111,6 +110,10 @@ def bring_in(book: Book, key: MemberKey, brought: Brought, now: datetime) -> Non
             _bring_order(book, key, brought, now)
         case OldMember():
             _bring_member(book, key, brought, now)
+        case OldReward():
+            bring_reward(book, key, brought, now)
+        case OldUsage():
+            count_before(book, key, brought, now)
         case OldEntry() if brought.at > now:
             raise ImportFault("`at` lies in the future; history is what has happened")
 
@@ -230,6 +233,9 @@ def _bring_member(book: Book, key: MemberKey, said: OldMember, now: datetime) ->
     birthday = f"--{said.birthday}" if said.birthday is not None else None
     told = CustomerUpdated(customer_id=key[1], birthday=birthday, time_zone=said.time_zone)
     remember(book, key, told, now)
+    if said.celebrated:
+        person = book.person(key)
+        book.persons.put(key, "", replace(person, celebrated=latest([*person.celebrated, *said.celebrated])))
     schedule_occasions(book, key)
 
 

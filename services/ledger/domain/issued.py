@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from services.ledger.domain.records import Draw, MemberKey
 from shared.events import Grant
 from shared.rows import Entries, Journal, Row, Rows
-
-if TYPE_CHECKING:  # the book has a shelf
-    from services.ledger.domain.book import Draw, MemberKey
 
 ISSUED, USED, VOIDED, EXPIRED = "issued", "used", "voided", "expired"
 """States of a reward; the last two are for good."""

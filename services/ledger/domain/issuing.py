@@ -16,8 +16,7 @@ from zoneinfo import ZoneInfo
 
 from services.ledger.domain import coupons
 from services.ledger.domain.activity import was_active
-from services.ledger.domain.book import AVAILABLE, POINTS, REDEEMED, Book, Draw, MemberKey
-from services.ledger.domain.book import ISSUED as MADE
+from services.ledger.domain.book import Book
 from services.ledger.domain.catalogue import (
     AT_ONCE,
     BY_CODE,
@@ -44,6 +43,8 @@ from services.ledger.domain.issued import (
 )
 from services.ledger.domain.lots import draw, open_lot, open_lots, remove
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import AVAILABLE, POINTS, REDEEMED, Draw, MemberKey
+from services.ledger.domain.records import ISSUED as MADE
 from services.ledger.domain.rewards import tell
 from services.ledger.errors import (
     CharityUnknown,
@@ -122,6 +123,9 @@ def give(
     gives: Grant | None = None,
 ) -> Issued:
     """A person gives a reward of the catalogue, or one of their own making; it costs the member nothing.
+
+    It is the merchant's own will: the reward's `limit`, audience and dates bind members who buy, not who gives, and
+    what was given counts towards no limit. The stock binds both, since nobody can hand over what is gone.
 
     Raises:
         UnknownReward: the catalogue has none of this name.

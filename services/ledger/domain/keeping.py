@@ -1,13 +1,15 @@
 """What a customer keeps of a purchase, from all that is known of it so far.
 
 What a newcomer would get wrong: a refund that waited for its order and then does not fit it (a line that the order
-never had) counts nothing. The order is not to suffer for it.
+never had) counts nothing. The order is not to suffer for it, and people are told (`unfitting`).
 """
 
 from __future__ import annotations
 
-from services.ledger.domain.book import Purchase
+from collections.abc import Iterator
+
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import Purchase
 from shared.errors import ServiceError
 from shared.orders import Kept, Order, kept, nothing_kept, order_of, refund_of
 from shared.programs import Versions
@@ -32,3 +34,12 @@ def kept_of(purchase: Purchase, order: Order) -> Kept | None:
         except ServiceError:
             continue
     return kept(order, fitting) if fitting else None
+
+
+def unfitting(purchase: Purchase, order: Order) -> Iterator[tuple[str, ServiceError]]:
+    """The refunds that came before their order and count nothing since they do not fit it: their ids, and why."""
+    for refunded in purchase.refunds:
+        try:
+            refund_of(refunded.said, order)
+        except ServiceError as error:
+            yield refunded.said.refund_id, error

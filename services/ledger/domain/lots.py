@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from services.ledger.domain.book import AVAILABLE, EXPIRED, Book, Draw, Lot, MemberKey, Transfer
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import first_look, without_past
+from services.ledger.domain.records import AVAILABLE, EXPIRED, Draw, Lot, MemberKey, Transfer
 from services.ledger.domain.switching import follow_late
 from services.ledger.errors import InsufficientPoints
 from shared.events import PointsExpired

@@ -16,21 +16,21 @@ from collections.abc import Iterable
 from datetime import datetime
 from fractions import Fraction
 
-from services.ledger.domain.book import (
+from services.ledger.domain.book import SOURCE, Book
+from services.ledger.domain.occasions import schedule_occasions
+from services.ledger.domain.persons import Person, SegmentChange, latest
+from services.ledger.domain.records import (
     AVAILABLE,
     HELD,
     PENDING,
-    SOURCE,
     Balance,
-    Book,
     Level,
     Member,
     MemberKey,
     Transfer,
     Usage,
 )
-from services.ledger.domain.occasions import schedule_occasions
-from services.ledger.domain.persons import Celebrated, Person, SegmentChange
+from services.ledger.domain.switching import catch_up
 from services.ledger.domain.transit import IN_TRANSIT, fill_deficit
 from shared.cloudevents import derived_id
 from shared.events import Event, MemberMerged, PointsTransferred, event_type
@@ -66,6 +66,7 @@ def merge(book: Book, wanted: Merged, *, aliases: Iterable[MemberKey] = ()) -> M
     _join_usage(book, survivor, other)
     _join_persons(book, survivor, other, at)
     _join_members(book, survivor, other, at)
+    catch_up(book, survivor, at)
     for alias in aliases:
         book.members.put(alias, "", replace(book.member(alias), merged_into=survivor[1]))
     made = replace(wanted, moved=tuple(before))
@@ -108,14 +109,19 @@ def _join_usage(book: Book, survivor: MemberKey, other: MemberKey) -> None:
 
 
 def _join_members(book: Book, survivor: MemberKey, other: MemberKey, at: datetime) -> None:
-    """The survivor is a member since the earlier sign-up, and has the level that multiplies by more."""
+    """The survivor is a member since the earlier sign-up, and has the level that multiplies by more.
+
+    Where one's lots have followed fewer changes of the expiry policy, all follow from there: again changes nothing.
+    """
     mine, theirs = book.member(survivor), book.member(other)
     levels = mine.levels
     better = _better_level(mine, theirs)
     if better is not None:
         levels = (*levels, replace(better, since=at))
     joined_at = min((each for each in (mine.joined_at, theirs.joined_at) if each is not None), default=None)
-    book.members.put(survivor, "", replace(mine, joined_at=joined_at, levels=levels))
+    followed = min(mine.lots_version, theirs.lots_version)
+    known = replace(mine, joined_at=joined_at, levels=levels, lots_version=followed)
+    book.members.put(survivor, "", known)
     book.schedule(survivor, theirs.next_due)
     schedule_occasions(book, survivor)
     gone = replace(theirs, joined_at=None, levels=(), next_due=None, merged_into=survivor[1])
@@ -148,16 +154,10 @@ def _join_persons(book: Book, survivor: MemberKey, other: MemberKey, at: datetim
         time_zone=mine.time_zone or theirs.time_zone,
         first_paid_at=min(first, default=None),
         segments=(*mine.segments, *(SegmentChange(at, each, True) for each in sorted(entered))),
-        celebrated=_latest([*mine.celebrated, *theirs.celebrated]),
+        celebrated=latest([*mine.celebrated, *theirs.celebrated]),
     )
     book.persons.put(survivor, "", joined)
     book.persons.put(other, "", Person(*other))
-
-
-def _latest(celebrated: Iterable[Celebrated]) -> tuple[Celebrated, ...]:
-    """Of each occasion the latest day: neither comes a second time in a year."""
-    days = {each.trigger: each for each in sorted(celebrated, key=lambda each: each.day)}
-    return tuple(days.values())
 
 
 def _announcement(made: Merged) -> Event[MemberMerged]:

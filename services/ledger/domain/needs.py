@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain.allowances import whole_bucket
-from services.ledger.domain.book import Award, Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.budgets import BudgetKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
@@ -24,6 +24,7 @@ from services.ledger.domain.leasing import wanted_by, wanted_by_goals
 from services.ledger.domain.orders import PAID
 from services.ledger.domain.orders import award_id_of as order_award_id
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import Award, MemberKey
 from shared.events import (
     CustomerDeleted,
     CustomerSignedUp,

@@ -24,12 +24,13 @@ from services.ledger.domain.deeds import award_facts
 from services.ledger.domain.leasing import wanted_on
 from services.ledger.domain.persons import Celebrated, Person, person_facts
 from services.ledger.domain.program import OCCASIONS, LedgerProgram
+from services.ledger.domain.records import MemberKey
 from shared.calendar import anniversary, day_of, midnight
 from shared.programs import Versions
 from shared.rows import Row, replace
 
 if TYPE_CHECKING:
-    from services.ledger.domain.book import Book, MemberKey
+    from services.ledger.domain.book import Book
     from services.ledger.domain.budgets import BudgetKey
 
 BIRTHDAY, SIGN_UP, FIRST_PURCHASE = OCCASIONS

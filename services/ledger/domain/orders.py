@@ -21,16 +21,7 @@ from typing import Any
 
 from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_at, state_of
-from services.ledger.domain.book import (
-    AVAILABLE,
-    CANCELLED,
-    PENDING,
-    Award,
-    Book,
-    Member,
-    MemberKey,
-    Purchase,
-)
+from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earning import NOT_FROZEN, Earned, Frozen, earn
 from services.ledger.domain.imported import IMPORT, imported_target
@@ -38,6 +29,7 @@ from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.occasions import note_purchase
 from services.ledger.domain.persons import kept_facts, person_facts
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import AVAILABLE, CANCELLED, PENDING, Award, Member, MemberKey, Purchase
 from services.ledger.domain.refunds import hold_target
 from services.ledger.domain.returns import return_spent
 from shared.events import Event, OrderPaid

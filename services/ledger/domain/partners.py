@@ -17,9 +17,10 @@ from fractions import Fraction
 from services.ledger.domain.activity import was_active
 from services.ledger.domain.agreements import PARTNER, Agreement, account_of
 from services.ledger.domain.awards import credit as credit_award
-from services.ledger.domain.book import AVAILABLE, Award, Book, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.budgets import room_in, take
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import AVAILABLE, Award, MemberKey
 from services.ledger.domain.refunds import hold_target
 from services.ledger.errors import CreditConflict, CreditInvalid, PartnerBudgetSpent, UnknownPartner
 from shared.money import minor_units

@@ -9,19 +9,20 @@ birthday that is told later, or a segment that is left, changes no award that wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from services.ledger.domain.conditions import Facts
+from services.ledger.domain.records import Member, MemberKey
 from shared.calendar import UnknownTimeZone, anniversary, day_of, month_and_day, zone
 from shared.events import CustomerSignedUp, CustomerUpdated
 from shared.rows import Row, replace
 
 if TYPE_CHECKING:
-    from services.ledger.domain.book import Book, Member, MemberKey
+    from services.ledger.domain.book import Book
     from services.ledger.domain.program import LedgerProgram
 
 SEGMENTS_REMEMBERED = 100  # changes kept of one member; the oldest that are overtaken go first
@@ -170,6 +171,12 @@ def remember(book: Book, key: MemberKey, told: CustomerSignedUp | CustomerUpdate
         after = replace(after, time_zone=told.time_zone)
     if after != before:
         book.persons.put(key, "", after)
+
+
+def latest(celebrated: Iterable[Celebrated]) -> tuple[Celebrated, ...]:
+    """Of each occasion the latest day: none comes a second time in a year."""
+    days = {each.trigger: each for each in sorted(celebrated, key=lambda each: each.day)}
+    return tuple(days.values())
 
 
 def change_segment(book: Book, key: MemberKey, segment: str, *, is_in: bool, at: datetime) -> None:

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from services.ledger.domain.book import Book, Draw, Lot, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.lots import open_lots, spending_order
 from services.ledger.domain.pool_terms import PoolTerms
+from services.ledger.domain.records import Draw, Lot, MemberKey
 from services.ledger.domain.transit import next_lot_no, send_lots
 from services.ledger.errors import InsufficientPoints, NotPoolOwner, PoolsOff
 from shared.events import PointsTransferred

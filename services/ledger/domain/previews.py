@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from services.ledger.domain.book import ISSUED, SOURCE, Award, Book, Member, MemberKey, Purchase
+from services.ledger.domain.book import SOURCE, Book
 from services.ledger.domain.goal_awards import follow_goals
 from services.ledger.domain.orders import award_order
+from services.ledger.domain.records import ISSUED, Award, Member, MemberKey, Purchase
 from shared.events import Event, OrderPaid, event_type
 from shared.rows import Row
 

@@ -17,20 +17,20 @@ from datetime import datetime
 
 from services.ledger.domain.agreements import PARTNER, account_of
 from services.ledger.domain.awards import credit
-from services.ledger.domain.book import (
+from services.ledger.domain.book import Book
+from services.ledger.domain.donations import is_donation, take_donation_back
+from services.ledger.domain.lots import open_lots, remove, spending_order, take
+from services.ledger.domain.program import LedgerProgram, Negative
+from services.ledger.domain.records import (
     AVAILABLE,
     CANCELLED,
     PENDING,
     REVERSED,
     WAITING,
     Award,
-    Book,
     Draw,
     MemberKey,
 )
-from services.ledger.domain.donations import is_donation, take_donation_back
-from services.ledger.domain.lots import open_lots, remove, spending_order, take
-from services.ledger.domain.program import LedgerProgram, Negative
 from services.ledger.domain.rewards import void_bought_since
 from shared.events import PointsReversed
 from shared.rows import replace

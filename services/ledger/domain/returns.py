@@ -21,19 +21,9 @@ from datetime import datetime
 from fractions import Fraction
 from math import ceil
 
-from services.ledger.domain.book import (
-    AVAILABLE,
-    REDEEMED,
-    Book,
-    Draw,
-    Hold,
-    Lot,
-    MemberKey,
-    Purchase,
-    RefundAt,
-)
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiry import expiry_of
-from services.ledger.domain.holds import drawn, spends_of, spent_on
+from services.ledger.domain.holds import drawn, post_of_hold, spends_of, spent_on
 from services.ledger.domain.keeping import kept_of, order_of_purchase
 from services.ledger.domain.lots import (
     give_back,
@@ -44,6 +34,7 @@ from services.ledger.domain.lots import (
     take,
 )
 from services.ledger.domain.program import LedgerProgram, Negative
+from services.ledger.domain.records import AVAILABLE, REDEEMED, Draw, Hold, Lot, MemberKey, Purchase, RefundAt
 from services.ledger.domain.spending import SpentBack, kind_of
 from shared.calendar import due_in_days
 from shared.events import PointsRestored, PointsSpent
@@ -203,18 +194,7 @@ def _credit(
     opens: bool = False,
 ) -> Lot | None:
     """Post and announce what comes back; the lot that it opens, if it is to open one."""
-    transfer = book.post(
-        key,
-        hold.asset,
-        "return",
-        REDEEMED,
-        AVAILABLE,
-        points,
-        cause=cause,
-        at=at,
-        order_id=hold.order_id,
-        hold_id=hold.hold_id,
-    )
+    transfer = post_of_hold(book, hold, "return", REDEEMED, AVAILABLE, points, cause=cause, at=at)
     spent = spent_on(book, key, hold.order_id, hold.asset)
     book.announce(
         transfer,
@@ -250,18 +230,7 @@ def _spend_again(book: Book, key: MemberKey, hold: Hold, points: int, *, cause: 
 
 
 def _post_again(book: Book, key: MemberKey, hold: Hold, points: int, *, cause: str, at: datetime) -> None:
-    transfer = book.post(
-        key,
-        hold.asset,
-        "return_correction",
-        AVAILABLE,
-        REDEEMED,
-        points,
-        cause=cause,
-        at=at,
-        order_id=hold.order_id,
-        hold_id=hold.hold_id,
-    )
+    transfer = post_of_hold(book, hold, "return_correction", AVAILABLE, REDEEMED, points, cause=cause, at=at)
     spent = spent_on(book, key, hold.order_id, hold.asset)
     book.announce(transfer, PointsSpent, kind="return_correction", hold_id=hold.hold_id, order_spent=spent)
 

@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.domain import coupons
-from services.ledger.domain.book import AVAILABLE, REDEEMED, SOURCE, Book, Draw, MemberKey, Transfer
+from services.ledger.domain.book import SOURCE, Book
 from services.ledger.domain.issued import BOUGHT, CLOSED, EXPIRED, ISSUED, PROMISED, USED, VOIDED, Issued
 from services.ledger.domain.lots import give_back, open_lot
+from services.ledger.domain.records import AVAILABLE, REDEEMED, Draw, MemberKey, Transfer
 from services.ledger.errors import RewardClosed
 from shared.calendar import due_in_days
 from shared.cloudevents import derived_id
@@ -29,6 +30,7 @@ from shared.events import (
     RewardVoided,
     event_type,
 )
+from shared.events.fields import bounded_id
 from shared.rows import replace
 
 VOIDING = "reward_void"
@@ -157,9 +159,19 @@ def keep_until(book: Book, reward: Issued, until: datetime | None) -> None:
 
 
 def tell(
-    book: Book, reward: Issued, data: type[Any], *, cause: str, at: datetime, reason: str | None = None
+    book: Book,
+    reward: Issued,
+    data: type[Any],
+    *,
+    cause: str,
+    at: datetime,
+    reason: str | None = None,
+    replayed: bool = False,
 ) -> None:
-    """Tell the world of a change; its id is derived from it, so that telling twice is telling once."""
+    """Tell the world of a change; its id is derived from it, so that telling twice is telling once.
+
+    `replayed`: nobody is to be written to because of it.
+    """
     coupon = book.shelf.coupon_of(reward)
     grant = replace(reward.gives, code=coupon.shown if coupon else None, valid_until=reward.valid_until)
     number = str(reward.changes)
@@ -172,7 +184,7 @@ def tell(
             time=at,
             data=data(
                 member_id=reward.member_id,
-                cause=cause,
+                cause=bounded_id(cause),
                 reason=reason,
                 reward_id=reward.reward_id,
                 reward=reward.reward,
@@ -181,6 +193,7 @@ def tell(
                 points=reward.price or None,
                 order_id=reward.order_id,
             ),
+            replayed=replayed,
         )
     )
 

@@ -14,12 +14,13 @@ from datetime import datetime
 
 from services.ledger.domain.agenda import Due, first_due
 from services.ledger.domain.awards import activate, cancel
-from services.ledger.domain.book import Award, Book, Hold, Lot, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import Expiring, tell_of
 from services.ledger.domain.holds import TIMED_OUT, release
 from services.ledger.domain.issued import Issued
 from services.ledger.domain.lots import expire
 from services.ledger.domain.occasions import Occasion, celebrate
+from services.ledger.domain.records import Award, Hold, Lot, MemberKey
 from services.ledger.domain.rewards import expire_reward
 from services.ledger.domain.switching import Switch, follow_switch
 from shared.rows import replace

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.ledger.domain.activity import live_on, living_lots
-from services.ledger.domain.book import Book, Lot, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import without_past
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.program import LedgerProgram, PointsPolicy
+from services.ledger.domain.records import Lot, MemberKey
 from shared.programs import Versions
 from shared.rows import Row, replace
 

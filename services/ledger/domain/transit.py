@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from services.ledger.domain.book import AVAILABLE, Book, Draw, Lot, MemberKey, Transfer
+from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import first_look, without_past
 from services.ledger.domain.lots import open_lots, remove, spending_order, take
+from services.ledger.domain.records import AVAILABLE, Draw, Lot, MemberKey, Transfer
 from shared.rows import replace
 
 IN_TRANSIT = "in_transit"

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from services.ledger.domain.book import Book, Purchase
+from services.ledger.domain.book import Book
 from services.ledger.domain.earning import earn
 from services.ledger.domain.orders import facts_when_paid, with_person
 from services.ledger.domain.program import LedgerProgram, PointsPolicy
+from services.ledger.domain.records import Purchase
 from shared.errors import ServiceError
 from shared.orders import order_of
 from shared.rows import Row

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from services.ledger.domain import coupons, rewards
-from services.ledger.domain.book import Book, MemberKey, Purchase
+from services.ledger.domain.book import Book
 from services.ledger.domain.coupons import Attempt
 from services.ledger.domain.issued import (
     CLOSED,
@@ -29,6 +29,7 @@ from services.ledger.domain.issued import (
     canonical,
 )
 from services.ledger.domain.keeping import kept_of
+from services.ledger.domain.records import MemberKey, Purchase
 from services.ledger.errors import CouponRefused, UnknownCoupon
 from shared.calendar import due_in_days
 from shared.orders import order_of

@@ -14,16 +14,23 @@ CREATE TABLE ledger.goal_part (
     -- exact minor units of what is kept, as a fraction "n/d"
     spent text NOT NULL,
     fulfilled_at timestamptz,
+    -- the event that told of the order first
+    cause text,
+    -- why these conditions did not hold
+    why_not text,
     PRIMARY KEY (program_id, member_id, rule, period, order_id)
 );
 
--- The awards of a member, goal and period: up to which step each of them reaches.
+-- The awards of a member, goal and period: up to which step each of them reaches. `joined`: of two members, one of whom
+-- was merged into the other.
 CREATE TABLE ledger.goal_reached (
     program_id text NOT NULL,
     member_id text NOT NULL,
     rule text NOT NULL,
     period text NOT NULL,
     ends jsonb NOT NULL,
+    awards jsonb NOT NULL,
+    joined boolean NOT NULL,
     PRIMARY KEY (program_id, member_id, rule, period)
 );
 

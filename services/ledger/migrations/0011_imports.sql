@@ -3,7 +3,7 @@ CREATE TABLE ledger.imported_row (
     program_id text NOT NULL,
     member_id text NOT NULL,
     row_id text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('points', 'order', 'member', 'history')),
+    kind text NOT NULL CHECK (kind IN ('points', 'order', 'member', 'reward', 'usage', 'history')),
     -- the row as it was sent
     said jsonb NOT NULL,
     -- when an entry of the history happened, and what it is about
@@ -19,6 +19,21 @@ CREATE INDEX imported_history ON ledger.imported_row (program_id, member_id, hap
 
 -- DELETE: who is erased is forgotten.
 GRANT SELECT, INSERT, DELETE ON ledger.imported_row TO habitue_ledger;
+
+-- What rows say that caps had counted elsewhere, cap by cap. It is part of `usage`, and the rest follows from awards.
+CREATE TABLE ledger.imported_usage (
+    program_id text NOT NULL,
+    member_id text NOT NULL,
+    row_id text NOT NULL,
+    rule text NOT NULL,
+    bucket text NOT NULL,
+    times integer NOT NULL CHECK (times >= 0),
+    -- exact points, as a fraction "n/d"
+    points text NOT NULL,
+    PRIMARY KEY (program_id, member_id, row_id, rule, bucket)
+);
+
+GRANT SELECT, INSERT ON ledger.imported_usage TO habitue_ledger;
 
 -- Who asked for the erasure of a member over HTTP, why, and what went. It holds nothing about the person.
 CREATE TABLE ledger.erasure (

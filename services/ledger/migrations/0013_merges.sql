@@ -13,4 +13,25 @@ CREATE TABLE ledger.merge (
 );
 CREATE INDEX merge_survivor ON ledger.merge (program_id, survivor_id, merged_at);
 
-GRANT SELECT, INSERT ON ledger.merge TO habitue_ledger;
+-- UPDATE: the words of who is erased are forgotten.
+GRANT SELECT, INSERT, UPDATE (reason) ON ledger.merge TO habitue_ledger;
+
+-- What an id of a merged member is called where the survivor has one alike: never longer than an id may be.
+CREATE FUNCTION ledger.id_after_merge(id text, member_id text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE
+    WHEN length(id) + length(member_id) < 200 THEN id || '@' || member_id
+    ELSE left(id, 167) || '@' || md5(id || '@' || member_id)
+END;
+
+-- Draws [[lot_no, points], ...] from lots whose numbers moved by so much (null: not at all). What was drawn from no lot
+-- (0) stays so.
+CREATE FUNCTION ledger.draws_after_merge(draws jsonb, shift bigint) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT coalesce(jsonb_agg(
+        jsonb_build_array((d ->> 0)::bigint + CASE (d ->> 0)::bigint WHEN 0 THEN 0 ELSE coalesce(shift, 0) END, d -> 1)
+        ORDER BY place
+    ), '[]')
+    FROM jsonb_array_elements(draws) WITH ORDINALITY AS e (d, place)
+);

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from services.ledger.domain.book import POINTS
 from services.ledger.domain.program import PointsPolicy, Wait
+from services.ledger.domain.records import POINTS
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
 from services.ledger.program.waiting import waits_of

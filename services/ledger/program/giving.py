@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from services.ledger.domain.book import POINTS
 from services.ledger.domain.donations import donated_in
+from services.ledger.domain.records import POINTS
 from services.ledger.program.assets import Amount, amount_of, asset_named, credit_in
 from services.ledger.program.reading import Reader
 from services.ledger.words.earning import EarnRule

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from services.ledger.domain.book import POINTS
 from services.ledger.domain.catalogue import Audience, Codes, Lasting, Offer, PerMember, Text
+from services.ledger.domain.records import POINTS
 from services.ledger.program.assets import amount_of, credit_in
 from services.ledger.program.reading import Reader
 from services.ledger.words.kinds import Wanted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from services.ledger.domain.book import POINTS
+from services.ledger.domain.records import POINTS
 from services.ledger.domain.spending import CREDIT, Checkout, Spending
 from services.ledger.program.assets import asset_named
 from services.ledger.program.reading import Reader

@@ -55,7 +55,10 @@ class AdjustmentOut(Shape):
         description="What it moved; less was taken where the program says `to_zero`.", examples=[300]
     )
     state: State
-    reason: str = Field(examples=["late parcel"])
+    reason: str = Field(
+        description="Empty once the member was erased: it may have held personal data.",
+        examples=["late parcel"],
+    )
     proposed_by: str = Field(description="The subject of the token.", examples=["ana"])
     proposed_at: datetime
     decided_by: str | None = Field(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter, field_validator, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, field_validator, model_validator
 
-from services.ledger.domain.importing import Brought, OldEntry, OldMember, OldOrder, Opening
+from services.ledger.domain.importing import NEVER_EXPIRES, Brought, OldEntry, OldMember, OldOrder, Opening
+from services.ledger.domain.persons import Celebrated
 from services.ledger.schemas import Name, Points, Shape, Wish
 from services.ledger.schemas.checkout import AssetText
+from services.ledger.schemas.imported import ImportRow, Moment, RewardRow, UsageRow, moment_of
 from shared.calendar import UnknownTimeZone, zone
 from shared.events import OrderLine, OrderPaid
 from shared.events.fields import NO_NUL
@@ -18,15 +20,14 @@ MOST_ROWS = 1_000
 Money = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$", examples=["80.00"])]
 
 
-class _Row(Wish):
-    row: Name = Field(
-        description="Your id of the row, one of its own for the member. The same row again changes nothing.",
-        examples=["lot-1"],
-    )
-    member_id: Name = Field(examples=["customer-7"])
+def _moment_or_never(value: Any) -> datetime | str:
+    return NEVER_EXPIRES if value == NEVER_EXPIRES else moment_of(value)
 
 
-class PointsRow(_Row):
+MomentOrNever = Annotated[AwareDatetime | Literal["never"], BeforeValidator(_moment_or_never)]
+
+
+class PointsRow(ImportRow):
     """An opening balance, or one lot of it."""
 
     kind: Literal["points"]
@@ -34,11 +35,11 @@ class PointsRow(_Row):
     points: Annotated[int, Field(ge=-(10**15), le=10**15, examples=[300])] = Field(
         description="Below 0 where the member owes."
     )
-    earned_at: AwareDatetime | None = Field(default=None, description="When they became available.")
-    expires_at: AwareDatetime | Literal["never"] | None = Field(
+    earned_at: Moment | None = Field(default=None, description="When they became available.")
+    expires_at: MomentOrNever | None = Field(
         default=None, description="Absent: as points expire that became available at `earned_at`."
     )
-    available_at: AwareDatetime | None = Field(default=None, description="They are pending until then.")
+    available_at: Moment | None = Field(default=None, description="They are pending until then.")
     order_id: Name | None = Field(default=None, description="The order that earned them, if it has a row.")
 
     @model_validator(mode="after")
@@ -68,7 +69,7 @@ class LineRow(Wish):
     quantity: Annotated[str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?$")] = "1"
 
 
-class OrderRow(_Row):
+class OrderRow(ImportRow):
     """What a still refundable order holds."""
 
     kind: Literal["order"]
@@ -77,11 +78,11 @@ class OrderRow(_Row):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = Field(
         default=None, description="Absent: the program's."
     )
-    paid_at: AwareDatetime
+    paid_at: Moment
     asset: AssetText = "points"
     points: Points | Literal[0] = Field(description="What it holds for that now.", examples=[120])
-    available_at: AwareDatetime | None = Field(default=None, description="Its points are pending until then.")
-    waits_until: AwareDatetime | None = Field(
+    available_at: Moment | None = Field(default=None, description="Its points are pending until then.")
+    waits_until: Moment | None = Field(
         default=None, description="Its points wait for the fulfilment until this deadline."
     )
     lines: Annotated[list[LineRow], Field(max_length=1_000)] = Field(
@@ -115,13 +116,18 @@ class OrderRow(_Row):
         return OldOrder(self.row, self.asset, self.points, self.paid_at, stated, *waits)
 
 
-class MemberRow(_Row):
+class MemberRow(ImportRow):
     """What was known of a member. Levels are brought into the tiers service."""
 
     kind: Literal["member"]
-    joined_at: AwareDatetime | None = None
+    joined_at: Moment | None = None
     birthday: Annotated[str, Field(pattern=r"^[0-9]{2}-[0-9]{2}$", examples=["03-14"])] | None = None
     time_zone: Annotated[str, Field(max_length=64, examples=["Europe/Paris"])] | None = None
+    celebrated: dict[Literal["birthday", "signup_anniversary", "first_purchase_anniversary"], date] = Field(
+        default_factory=dict,
+        description="The latest day on which each was rewarded there: it is not rewarded again in that year.",
+        examples=[{"birthday": "2026-03-14"}],
+    )
 
     @field_validator("birthday")
     @classmethod
@@ -142,16 +148,17 @@ class MemberRow(_Row):
 
     def brought(self) -> Brought:
         """What it brings into the book."""
-        return OldMember(self.row, self.joined_at, self.birthday, self.time_zone)
+        celebrated = tuple(Celebrated(name, day) for name, day in self.celebrated.items())
+        return OldMember(self.row, self.joined_at, self.birthday, self.time_zone, celebrated)
 
 
-class HistoryRow(_Row):
+class HistoryRow(ImportRow):
     """An entry of the old statement: shown, told apart, and without effect on any balance."""
 
     kind: Literal["history"]
     asset: AssetText = "points"
     points: Annotated[int, Field(ge=-(10**15), le=10**15)]
-    at: AwareDatetime
+    at: Moment
     text: Annotated[str, Field(min_length=1, max_length=500, pattern=NO_NUL)] = Field(
         examples=["Spring campaign"]
     )
@@ -161,7 +168,7 @@ class HistoryRow(_Row):
         return OldEntry(self.row, self.asset, self.points, self.at, self.text)
 
 
-AnyRow = PointsRow | OrderRow | MemberRow | HistoryRow
+AnyRow = PointsRow | OrderRow | MemberRow | RewardRow | UsageRow | HistoryRow
 ROW: TypeAdapter[AnyRow] = TypeAdapter(Annotated[AnyRow, Field(discriminator="kind")])
 
 

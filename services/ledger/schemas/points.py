@@ -109,7 +109,10 @@ class GoalAnswer(Shape):
 
     rule: str = Field(examples=["five per hundred"])
     period: str = Field(description="The period and its first day.", examples=["month:2026-05-01"])
-    matched: bool = Field(description="Whether the conditions on person and time held for this order.")
+    matched: bool = Field(description="Whether this order counts towards it.")
+    why_not: str | None = Field(
+        default=None, description="Why it does not.", examples=["channel is web, app asked for"]
+    )
     counted: str = Field(
         description="What of this order counts, of what is kept of it.", examples=["35.00 EUR"]
     )

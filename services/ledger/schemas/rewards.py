@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -124,7 +124,16 @@ class GrantIn(Wish):
     points: Points | None = Field(default=None, description="Points to credit.", examples=[None])
 
     @model_validator(mode="after")
-    def _says_what(self) -> GrantIn:
+    def _says_what(self) -> Self:
+        self.require_sound()
+        return self
+
+    def require_sound(self) -> None:
+        """Let it say what it gives.
+
+        Raises:
+            ValueError: it does not.
+        """
         needed = {
             "coupon": bool(self.amount) != bool(self.percent),
             "product": self.product_id is not None,
@@ -140,7 +149,6 @@ class GrantIn(Wish):
             raise ValueError("an amount has a `currency`")
         if not all(each.strip("0.") for each in (*amounts, self.percent or "1")):
             raise ValueError("nothing is no amount; leave it out")
-        return self
 
 
 _NEEDED = {

@@ -161,7 +161,7 @@ def _tried(trial: Trial, history: History, assumptions: Assumptions) -> Figures:
     if not orders:
         raise InvalidInput(f"--until: there is no order up to {assumptions.closing_day}")
     tally = Tally(trial)
-    parts = batches(orders)
+    parts = batches(orders, trial)
     for part in track(parts, trial.label, console=Console(stderr=True), transient=True):
         tally.add(lived(trial, part, assumptions))
     return tally.figures(orders, assumptions)

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 
-from services.ledger.domain.book import (
+from services.ledger.domain.book import Book
+from services.ledger.domain.records import (
     AVAILABLE,
     EXPIRED,
     HELD,
@@ -26,7 +27,6 @@ from services.ledger.domain.book import (
     REDEEMED,
     REVERSED,
     Award,
-    Book,
     Transfer,
 )
 from services.ledger.simulation.figures import (

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from services.ledger.domain.book import POINTS
+from services.ledger.domain.records import POINTS
 from services.ledger.simulation.figures import Figures
 from services.ledger.simulation.numbers import (
     amount,

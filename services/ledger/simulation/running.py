@@ -4,18 +4,22 @@ Example: an order of 5 March in a program that waits 14 days: the member signs u
 day the points have become available on 20 March; what expired until then has expired.
 
 What a newcomer would get wrong: a book holds some hundred members and is thrown away when it was measured, so memory
-does not grow with what happens in the trial, only with the orders that were read.
+does not grow with what happens in the trial, only with the orders that were read. A budget that everybody shares cannot
+be lived through so: then all members are in one book, and their events in the one order of time, first come, first
+served.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from heapq import heappop, heappush
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.ledger.domain.book import POINTS, Book, Member, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.holds import hold_points
+from services.ledger.domain.records import POINTS, Member, MemberKey
 from services.ledger.domain.settling import settle
 from services.ledger.domain.spending import Checkout
 from services.ledger.handlers import on
@@ -29,6 +33,7 @@ MEMBERS_AT_ONCE = 500  # some megabytes of rows
 MIDDAY = time(12)  # when an order happened that says its day alone
 CHECKOUT = timedelta(minutes=1)  # points are held and captured at one moment; any time above none will do
 SOURCE = "simulate"
+SIGNED_UP, PAID, FULFILLED = "signed up", "paid", "fulfilled"
 
 Placed = tuple[datetime, PastOrder]
 """An order with its moment in UTC."""
@@ -43,14 +48,19 @@ def placed(orders: Iterable[PastOrder], trial: Trial, assumptions: Assumptions) 
     return [(moment, order) for moment, order in found if moment < closing]
 
 
-def batches(orders: Iterable[Placed]) -> list[list[Own]]:
-    """The orders by member, some hundred members together; guests are in none."""
+Deed = tuple[datetime, MemberKey, str, PastOrder]
+"""When, whose, what (`SIGNED_UP`, `PAID`, `FULFILLED`), and of which order."""
+
+
+def batches(orders: Iterable[Placed], trial: Trial) -> list[list[Own]]:
+    """The orders by member, some hundred members together (all, where they share a budget); guests are in none."""
     members: dict[str, list[Placed]] = {}
     for moment, order in orders:
         if order.customer_id is not None:
             members.setdefault(order.customer_id, []).append((moment, order))
     histories = [(customer_id, sorted(own, key=lambda each: each[0])) for customer_id, own in members.items()]
-    return [histories[start : start + MEMBERS_AT_ONCE] for start in range(0, len(histories), MEMBERS_AT_ONCE)]
+    together = max(1, len(histories)) if trial.rules.has_budgets else MEMBERS_AT_ONCE
+    return [histories[start : start + together] for start in range(0, len(histories), together)]
 
 
 def lived(trial: Trial, histories: Iterable[Own], assumptions: Assumptions) -> Book:
@@ -61,34 +71,71 @@ def lived(trial: Trial, histories: Iterable[Own], assumptions: Assumptions) -> B
     """
     book = Book({trial.program_id: trial.versions})
     closing = trial.closing(assumptions)
-    hands_over = trial.waits_for_fulfilment
+    deeds: list[Deed] = []
     for customer_id, orders in histories:
         key = (trial.program_id, customer_id)
         book.members.load(key, "", Member(*key))
         book.stored_due[key] = None
         book.detailed.add(key)
-        if assumptions.sign_ups:
-            _tell(book, key, "signed-up", orders[0][0], CustomerSignedUp(customer_id=customer_id))
-        for moment, order, is_paid in _deeds(orders, assumptions.fulfilled_after if hands_over else None):
-            if is_paid:
-                _pay(book, key, trial, moment, order, assumptions)
-            elif moment < closing:
-                data = OrderFulfilled(order_id=order.order_id, customer_id=customer_id)
-                _tell(book, key, f"{order.order_id}-fulfilled", moment, data)
+        deeds += _deeds(key, orders, trial, assumptions)
+    for deed in _in_turn(book, deeds, closing) if trial.rules.has_budgets else deeds:
+        _do(book, deed, trial, assumptions)
+    for key in book.detailed:
         settle(book, key, closing)
     book.journal.mark()  # nothing is taken back any more; without this, the book would outlive its measuring
     return book
 
 
 def _deeds(
-    orders: Sequence[Placed], fulfilled_after: timedelta | None
-) -> list[tuple[datetime, PastOrder, bool]]:
-    """When each order was paid (True) and handed over (False), soonest first."""
-    deeds = [(moment, order, True) for moment, order in orders]
-    if fulfilled_after is not None:
-        deeds += [(moment + fulfilled_after, order, False) for moment, order in orders]
-        deeds.sort(key=lambda deed: (deed[0], not deed[2]))
-    return deeds
+    key: MemberKey, orders: Sequence[Placed], trial: Trial, assumptions: Assumptions
+) -> Iterator[Deed]:
+    """What a member did, and the shop for them, until the closing day, soonest first."""
+    if assumptions.sign_ups:
+        yield orders[0][0], key, SIGNED_UP, orders[0][1]
+    deeds = [(moment, key, PAID, order) for moment, order in orders]
+    if trial.waits_for_fulfilment:
+        closing, after = trial.closing(assumptions), assumptions.fulfilled_after
+        deeds += [
+            (moment + after, key, FULFILLED, order) for moment, order in orders if moment + after < closing
+        ]
+        deeds.sort(key=lambda deed: (deed[0], deed[2] == FULFILLED))
+    yield from deeds
+
+
+def _in_turn(book: Book, deeds: Iterable[Deed], closing: datetime) -> Iterator[Deed]:
+    """The deeds of all members in the order of time; what falls due for anybody before the next one is done before."""
+    dues: list[tuple[datetime, MemberKey]] = []
+    noted: dict[MemberKey, datetime] = {}
+
+    def note(key: MemberKey) -> None:
+        due = book.member(key).next_due
+        if due is not None and noted.get(key) != due:
+            noted[key] = due
+            heappush(dues, (due, key))
+
+    def settle_until(moment: datetime) -> None:
+        while dues and dues[0][0] <= moment:
+            due, key = heappop(dues)
+            if noted.get(key) == due:
+                settle(book, key, due)
+                note(key)
+
+    for deed in sorted(deeds, key=lambda deed: deed[0]):
+        settle_until(deed[0])
+        yield deed
+        note(deed[1])
+    settle_until(closing)
+
+
+def _do(book: Book, deed: Deed, trial: Trial, assumptions: Assumptions) -> None:
+    moment, key, what, order = deed
+    if what == SIGNED_UP:
+        _tell(book, key, "signed-up", moment, CustomerSignedUp(customer_id=key[1]))
+    elif what == PAID:
+        _pay(book, key, trial, moment, order, assumptions)
+    else:
+        data = OrderFulfilled(order_id=order.order_id, customer_id=key[1])
+        _tell(book, key, f"{order.order_id}-fulfilled", moment, data)
 
 
 def _tell(book: Book, key: MemberKey, event_id: str, at: datetime, data: Any) -> None:

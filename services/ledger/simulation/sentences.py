@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from services.ledger.domain.book import POINTS
+from services.ledger.domain.records import POINTS
 from services.ledger.simulation.figures import Figures
 from services.ledger.simulation.numbers import counted, day, money, noun, percent
 from services.ledger.simulation.report import Report, worth_of

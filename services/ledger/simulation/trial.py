@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
-from services.ledger.domain.book import POINTS
 from services.ledger.domain.donations import PREFIX
 from services.ledger.domain.program import After, LedgerProgram
+from services.ledger.domain.records import POINTS
 from shared.calendar import midnight_after
 from shared.errors import InvalidInput
 from shared.money import digits_of, rounded

@@ -125,3 +125,22 @@ WHERE r.code IS NOT NULL AND (
     OR (r.state = 'used') <> (c.used >= c.uses) OR (r.state = 'voided') <> (c.state = 'voided')
 )
 ORDER BY 1, 2, 3 LIMIT $1
+
+-- name: coupon_uses_off
+-- Uses of a code that is not there, or more of one member than the code allows each.
+SELECT u.program_id, coalesce(u.member_id, '') AS member_id, u.code, c.per_member,
+       count(*) FILTER (WHERE u.state = 'used') AS used
+FROM ledger.coupon_use AS u LEFT JOIN ledger.coupon AS c USING (program_id, code)
+GROUP BY u.program_id, u.member_id, u.code, c.code, c.per_member
+HAVING c.code IS NULL OR (u.member_id IS NOT NULL AND count(*) FILTER (WHERE u.state = 'used') > c.per_member)
+ORDER BY 1, 2, 3 LIMIT $1
+
+-- name: coupons_astray
+-- Codes that can be used, of a reward that is not there or was handed over as another code; and codes of no known pool.
+SELECT c.program_id, coalesce(c.member_id, '') AS member_id, c.shown AS code, c.reward_id, c.pool
+FROM ledger.coupon AS c
+LEFT JOIN ledger.reward AS r ON r.program_id = c.program_id AND r.member_id = c.member_id AND r.reward_id = c.reward_id
+LEFT JOIN ledger.coupon_pool AS p ON p.program_id = c.program_id AND p.pool = c.pool
+WHERE (c.state = 'open' AND c.reward_id IS NOT NULL AND r.code IS DISTINCT FROM c.code)
+   OR (c.pool IS NOT NULL AND p.pool IS NULL)
+ORDER BY 1, 2, 3 LIMIT $1

@@ -9,24 +9,48 @@ CROSS JOIN LATERAL (
 ) AS a
 
 -- name: export_entries
--- What members gained and lost, not what moved between their own accounts.
-SELECT e.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+-- What members gained and lost, not what moved between their own accounts; also those who were merged into them.
+SELECT k.member_id AS home, e.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT k.member_id AS id UNION ALL
+    SELECT member_id FROM ledger.member WHERE program_id = k.program_id AND merged_into = k.member_id
+) AS f
 CROSS JOIN LATERAL (
     SELECT member_id, asset, version, kind, happened_at,
            CASE WHEN to_account IN ('pending', 'available', 'held') THEN amount ELSE -amount END AS points
     FROM ledger.transfer
-    WHERE program_id = k.program_id AND member_id = k.member_id
+    WHERE program_id = k.program_id AND member_id = f.id
       AND (to_account IN ('pending', 'available', 'held')) <> (from_account IN ('pending', 'available', 'held'))
     ORDER BY asset, version
 ) AS e
 
 -- name: export_history
 -- Entries that came from another system, to be handed on.
-SELECT h.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+SELECT k.member_id AS home, h.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT said FROM ledger.imported_row
-    WHERE program_id = k.program_id AND member_id = k.member_id AND kind = 'history' ORDER BY happened_at, row_id
+    SELECT k.member_id AS id UNION ALL
+    SELECT member_id FROM ledger.member WHERE program_id = k.program_id AND merged_into = k.member_id
+) AS f
+CROSS JOIN LATERAL (
+    SELECT member_id, said FROM ledger.imported_row
+    WHERE program_id = k.program_id AND member_id = f.id AND kind = 'history' ORDER BY happened_at, row_id
 ) AS h
+
+-- name: export_rewards
+SELECT r.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, member_id, reward_id, reward, source, gives, state, asset, price, draws, code, stocked,
+           program_version, cause, reason, issued_at, valid_until, due_at, closed_at, order_id, changes
+    FROM ledger.reward WHERE program_id = k.program_id AND member_id = k.member_id
+) AS r
+
+-- name: export_coupons
+SELECT c.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT program_id, code, shown, state, gives, pool, member_id, reward_id, anyone, uses, per_member, used,
+           valid_from, valid_until, made_at
+    FROM ledger.coupon WHERE program_id = k.program_id AND member_id = k.member_id
+) AS c
 
 -- name: export_member
 -- Everything that is kept about a member, table by table.
@@ -55,4 +79,5 @@ UNION ALL SELECT 'merge', to_jsonb(t) FROM ledger.merge AS t WHERE program_id = 
 UNION ALL SELECT 'guest_address', to_jsonb(t) FROM ledger.guest_address AS t WHERE program_id = $1 AND member_id = $2
 UNION ALL SELECT 'guest_order', to_jsonb(t) FROM ledger.guest_order AS t WHERE program_id = $1 AND member_id = $2
 UNION ALL SELECT 'imported_row', to_jsonb(t) FROM ledger.imported_row AS t WHERE program_id = $1 AND member_id = $2
+UNION ALL SELECT 'imported_usage', to_jsonb(t) FROM ledger.imported_usage AS t WHERE program_id = $1 AND member_id = $2
 UNION ALL SELECT 'erasure', to_jsonb(t) FROM ledger.erasure AS t WHERE program_id = $1 AND member_id = $2

@@ -25,7 +25,7 @@ WHERE r.program_id = k.program_id AND r.member_id IN (
 SELECT program_id, member_id, asset, coalesce(r.said, 0)::bigint AS said, coalesce(t.moved, 0)::bigint AS moved
 FROM (
     SELECT program_id, member_id, asset, sum(points) AS said FROM ledger.imported_row
-    WHERE kind IN ('points', 'order') GROUP BY 1, 2, 3
+    WHERE kind IN ('points', 'order', 'reward') GROUP BY 1, 2, 3
 ) AS r
 FULL JOIN (
     SELECT program_id, member_id, asset,

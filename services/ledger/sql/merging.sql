@@ -25,14 +25,8 @@ CROSS JOIN LATERAL (
 ) AS u
 
 -- name: goal_periods_of
--- Every period in which the merged member's orders count, with the steps that either has reached.
-SELECT p.rule, p.period, coalesce(mine.ends, '[]') AS mine, coalesce(theirs.ends, '[]') AS theirs
-FROM (SELECT DISTINCT rule, period FROM ledger.goal_part WHERE program_id = $1 AND member_id = $2) AS p
-LEFT JOIN ledger.goal_reached AS theirs
-    ON theirs.program_id = $1 AND theirs.member_id = $2 AND theirs.rule = p.rule AND theirs.period = p.period
-LEFT JOIN ledger.goal_reached AS mine
-    ON mine.program_id = $1 AND mine.member_id = $3 AND mine.rule = p.rule AND mine.period = p.period
-ORDER BY p.rule, p.period
+-- Every period in which the merged member's orders count.
+SELECT DISTINCT rule, period FROM ledger.goal_part WHERE program_id = $1 AND member_id = $2 ORDER BY rule, period
 
 -- name: awards_alike
 -- Awards of the merged member that the survivor has under the same id.
@@ -51,7 +45,7 @@ FROM ledger.lot AS l WHERE program_id = $1 AND member_id = $2 GROUP BY asset
 UPDATE ledger.purchase AS a
 SET member_id = $3, order_id = CASE WHEN EXISTS (
     SELECT FROM ledger.purchase AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.order_id = a.order_id
-) THEN a.order_id || '@' || $2 ELSE a.order_id END
+) THEN ledger.id_after_merge(a.order_id, $2) ELSE a.order_id END
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: move_awards
@@ -70,16 +64,12 @@ FROM unnest($6::text[], $7::bigint[]) AS s (asset, shift)
 WHERE a.program_id = $1 AND a.member_id = $2 AND a.asset = s.asset
 
 -- name: move_holds
--- What was drawn from no lot (0) stays so.
 UPDATE ledger.hold AS a
 SET member_id = $3, hold_id = CASE WHEN EXISTS (
     SELECT FROM ledger.hold AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.hold_id = a.hold_id
-) THEN a.hold_id || '@' || $2 ELSE a.hold_id END, draws = (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(CASE WHEN (d ->> 0)::bigint = 0 THEN 0 ELSE (d ->> 0)::bigint + coalesce((
-        SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
-    ), 0) END, d -> 1) ORDER BY place), '[]')
-    FROM jsonb_array_elements(a.draws) WITH ORDINALITY AS e (d, place)
-)
+) THEN ledger.id_after_merge(a.hold_id, $2) ELSE a.hold_id END, draws = ledger.draws_after_merge(a.draws, (
+    SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
+))
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: move_coupons
@@ -87,7 +77,7 @@ WHERE a.program_id = $1 AND a.member_id = $2
 UPDATE ledger.coupon AS c
 SET member_id = $3, reward_id = CASE WHEN EXISTS (
     SELECT FROM ledger.reward AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.reward_id = r.reward_id
-) THEN r.reward_id || '@' || $2 ELSE r.reward_id END
+) THEN ledger.id_after_merge(r.reward_id, $2) ELSE r.reward_id END
 FROM ledger.reward AS r
 WHERE r.program_id = $1 AND r.member_id = $2 AND c.program_id = $1 AND c.code = r.code AND c.member_id = $2
   AND c.reward_id = r.reward_id
@@ -99,12 +89,9 @@ UPDATE ledger.coupon_use SET member_id = $3 WHERE program_id = $1 AND member_id 
 UPDATE ledger.reward AS a
 SET member_id = $3, reward_id = CASE WHEN EXISTS (
     SELECT FROM ledger.reward AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.reward_id = a.reward_id
-) THEN a.reward_id || '@' || $2 ELSE a.reward_id END, draws = (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(CASE WHEN (d ->> 0)::bigint = 0 THEN 0 ELSE (d ->> 0)::bigint + coalesce((
-        SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
-    ), 0) END, d -> 1) ORDER BY place), '[]')
-    FROM jsonb_array_elements(a.draws) WITH ORDINALITY AS e (d, place)
-)
+) THEN ledger.id_after_merge(a.reward_id, $2) ELSE a.reward_id END, draws = ledger.draws_after_merge(a.draws, (
+    SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
+))
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: move_goal_parts
@@ -112,26 +99,11 @@ UPDATE ledger.goal_part AS a
 SET member_id = $3, order_id = CASE WHEN EXISTS (
     SELECT FROM ledger.goal_part AS b
     WHERE b.program_id = $1 AND b.member_id = $3 AND b.rule = a.rule AND b.period = a.period AND b.order_id = a.order_id
-) THEN a.order_id || '@' || $2 ELSE a.order_id END
+) THEN ledger.id_after_merge(a.order_id, $2) ELSE a.order_id END
 WHERE a.program_id = $1 AND a.member_id = $2
 
--- name: join_goals_reached
--- Where both have reached steps, those of the merged member follow upon the survivor's.
-UPDATE ledger.goal_reached AS a SET ends = a.ends || (
-    SELECT jsonb_agg((a.ends ->> -1)::bigint + (e #>> '{}')::bigint ORDER BY place)
-    FROM jsonb_array_elements(b.ends) WITH ORDINALITY AS x (e, place)
-)
-FROM ledger.goal_reached AS b
-WHERE a.program_id = $1 AND a.member_id = $3 AND b.program_id = $1 AND b.member_id = $2 AND b.rule = a.rule
-  AND b.period = a.period AND b.ends <> '[]' AND a.ends <> '[]'
-
--- name: copy_goals_reached
-INSERT INTO ledger.goal_reached (program_id, member_id, rule, period, ends)
-SELECT program_id, $3, rule, period, ends FROM ledger.goal_reached WHERE program_id = $1 AND member_id = $2
-ON CONFLICT (program_id, member_id, rule, period) DO NOTHING
-
 -- name: empty_goals_reached
-UPDATE ledger.goal_reached SET ends = '[]' WHERE program_id = $1 AND member_id = $2
+UPDATE ledger.goal_reached SET ends = '[]', awards = '[]' WHERE program_id = $1 AND member_id = $2
 
 -- name: move_proposals
 -- Adjustments that wait for a second person concern the survivor; what was done stays where it was done.

@@ -60,3 +60,21 @@ LEFT JOIN (
 WHERE c.reversed <> coalesce(r.points, 0)
    OR (m.erased_at IS NULL AND c.points - c.reversed <> coalesce(a.points - a.reversed, 0))
 ORDER BY 1, 2, 4 LIMIT $1
+
+-- name: partner_awards_off
+-- What a partner gave a member, and no credit of the partner tells of.
+SELECT a.program_id, a.member_id, a.award_id
+FROM ledger.award AS a
+WHERE a.kind = 'partner' AND NOT EXISTS (
+    SELECT FROM ledger.partner_credit AS c
+    WHERE c.program_id = a.program_id AND c.partner = a.breakdown ->> 'partner' AND c.member_id = a.member_id
+      AND c.transaction_id = substr(a.award_id, length('partner:' || c.partner || ':') + 1)
+)
+ORDER BY 1, 2, 3 LIMIT $1
+
+-- name: partner_reversals_off
+-- What was taken back of a credit that is not there.
+SELECT r.program_id, r.partner, r.transaction_id, sum(r.points)::bigint AS points
+FROM ledger.partner_reversal AS r LEFT JOIN ledger.partner_credit AS c USING (program_id, partner, transaction_id)
+WHERE c.transaction_id IS NULL
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LIMIT $1

@@ -55,3 +55,13 @@ LEFT JOIN ledger.pool_member AS o ON o.program_id = l.program_id AND o.member_id
      AND o.pool_id = l.pool_id AND o.joined_at IS NOT NULL
 WHERE t.lot_no IS NULL OR h.member_id IS NULL OR o.member_id IS NULL
 ORDER BY 1, 2, 3, 4 LIMIT $1
+
+-- name: pool_members_off
+-- Who is in a pool that is not there or was dissolved, or is in it though they were forgotten or merged.
+SELECT m.program_id, m.member_id, m.pool_id
+FROM ledger.pool_member AS m
+LEFT JOIN ledger.pool AS p USING (program_id, pool_id)
+LEFT JOIN ledger.member AS w ON w.program_id = m.program_id AND w.member_id = m.member_id
+WHERE m.joined_at IS NOT NULL
+  AND (p.pool_id IS NULL OR p.dissolved_at IS NOT NULL OR w.merged_into IS NOT NULL OR w.erased_at IS NOT NULL)
+ORDER BY 1, 2, 3 LIMIT $1

@@ -17,11 +17,15 @@ from typing import Any
 import asyncpg
 from msgspec.structs import astuple
 
-from services.ledger.domain.book import (
+from services.ledger.domain.book import Book
+from services.ledger.domain.goals import Part
+from services.ledger.domain.needs import Needs, usage_known_of
+from services.ledger.domain.orders import award_id_of
+from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import (
     MEMBER_ACCOUNTS,
     Award,
     Balance,
-    Book,
     Draw,
     Hold,
     Lot,
@@ -31,14 +35,9 @@ from services.ledger.domain.book import (
     Transfer,
     Usage,
 )
-from services.ledger.domain.goals import Part
-from services.ledger.domain.needs import Needs, usage_known_of
-from services.ledger.domain.orders import award_id_of
-from services.ledger.domain.program import LedgerProgram
-from services.ledger.store import budgets, goals
+from services.ledger.store import budgets, erasures, goals
 from services.ledger.store.due import load_due
 from services.ledger.store.guests import save_guests
-from services.ledger.store.imports import forget_imports
 from services.ledger.store.levels import levels_of
 from services.ledger.store.persons import load_persons, save_persons
 from services.ledger.store.rewards import load_shelf, save_shelf
@@ -133,12 +132,12 @@ class Store:
         await self._save_members(connection, book)
         await save_persons(connection, self._sql, book)
         await save_guests(connection, self._sql, book)
-        await forget_imports(connection, self._sql, book)
         await self._save_orders(connection, book)
         await goals.save(connection, self._sql, book)
         await budgets.save(connection, self._sql, book)
         await self._save_lots(connection, book)
         await save_shelf(connection, self._sql, book)
+        await erasures.forget(connection, self._sql, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
             await self._save_movements(connection, book.transfers)
@@ -166,6 +165,11 @@ class Store:
     async def awards_of_cause(self, connection: AnyConnection, key: MemberKey, cause: str) -> list[Award]:
         """What an event earned, one award for each asset."""
         return [award_of(row) for row in await connection.fetch(self._sql.awards_of_cause, *key, cause)]
+
+    async def order_of_goals(self, connection: AnyConnection, key: MemberKey, cause: str) -> str | None:
+        """The order that an event told of first, where goals were asked about it; else None."""
+        found: str | None = await connection.fetchval(self._sql.order_of_goal_cause, *key, cause)
+        return found
 
     async def order_of_hold(self, connection: AnyConnection, key: MemberKey, hold_id: str) -> str | None:
         """The order that a hold was made for; None where it names none, or is not there."""
@@ -255,7 +259,9 @@ class Store:
                 _load_award(book, row)
 
     async def _load_usage(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
-        wanted = needs.usage | usage_known_of(book, needs)
+        wanted = needs.usage
+        if further := usage_known_of(book, needs):
+            wanted = wanted | further
         if not wanted:
             return
         for row in await connection.fetch(self._sql.load_usage, *_columns_of_ids(wanted)):
@@ -376,9 +382,16 @@ def _columns(rows: Iterable[Iterable[Any]], width: int) -> list[tuple[Any, ...]]
 
 
 def _columns_of_ids(ids: Iterable[tuple[MemberKey, *tuple[str, ...]]]) -> list[Sequence[str]]:
-    """What is named by a member and further ids, in order, as one array per column; there must be some."""
-    members, *further = zip(*sorted(ids), strict=True)
+    """What is named by a member and further ids, members side by side, as one array per column; there must be some.
+
+    It is for reading, which locks nothing: near keys lie on near pages, and that is all the order is for.
+    """
+    members, *further = zip(*sorted(ids, key=_member_id), strict=True)
     return [*zip(*members, strict=True), *further]
+
+
+def _member_id(named: tuple[MemberKey, *tuple[str, ...]]) -> str:
+    return named[0][1]
 
 
 def _load_purchase(book: Book, row: Row) -> MemberKey:

@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from services.ledger.domain.book import Book, Lot, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.coming import Group, OpenLots, coming_of, horizon_of, moves_all_lots
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import Lot, MemberKey
 from services.ledger.store.rows import award_of
 from shared.database import AnyConnection
 from shared.queries import Queries

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from msgspec.structs import astuple
 
-from services.ledger.domain.book import MemberKey
 from services.ledger.domain.gifts import Gift
+from services.ledger.domain.records import MemberKey
 from shared.database import AnyConnection
 from shared.queries import Queries
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import asyncpg
 
-from services.ledger.domain.book import Book, MemberKey
-from services.ledger.domain.goal_awards import goal_award_id
+from services.ledger.domain.book import Book
 from services.ledger.domain.goals import Part, Reached, periods_of
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import MemberKey
 from shared.database import AnyConnection
 from shared.orders import exact
 from shared.queries import Queries
@@ -40,12 +40,13 @@ async def load_periods(
         book.goal_parts.load(key, (part.rule, part.period, part.order_id), part)
     awards = []
     for row in await connection.fetch(sql.load_goals_reached, *columns):
-        program_id, member_id, rule, period, ends = row
-        reached = Reached(program_id, member_id, rule, period, tuple(json.loads(ends)))
+        program_id, member_id, rule, period, ends, ids, joined = row
+        reached = Reached(
+            program_id, member_id, rule, period, tuple(json.loads(ends)), tuple(json.loads(ids)), joined
+        )
         key = (reached.program_id, reached.member_id)
         book.goals_reached.load(key, (reached.rule, reached.period), reached)
-        firsts = (0, *reached.ends[:-1])
-        awards += [(key, goal_award_id(reached.rule, reached.period, first)) for first in firsts]
+        awards += [(key, award_id) for award_id in reached.awards]
     return awards
 
 
@@ -57,11 +58,16 @@ async def save(connection: AnyConnection, sql: Queries, book: Book) -> None:
     if parts:
         rows = [_part_row(part) for part in parts]
         await connection.execute(sql.save_goal_parts, *zip(*rows, strict=True))
-    reached = sorted(
-        book.goals_reached.changed(), key=lambda r: (r.program_id, r.member_id, r.rule, r.period)
+    await save_reached(connection, sql, book.goals_reached.changed())
+
+
+async def save_reached(connection: AnyConnection, sql: Queries, reached: Iterable[Reached]) -> None:
+    """Write which awards these periods have."""
+    rows = sorted(
+        (r.program_id, r.member_id, r.rule, r.period, json.dumps(r.ends), json.dumps(r.awards), r.joined)
+        for r in reached
     )
-    if reached:
-        rows = [(r.program_id, r.member_id, r.rule, r.period, json.dumps(r.ends)) for r in reached]
+    if rows:
         await connection.execute(sql.save_goals_reached, *zip(*rows, strict=True))
 
 
@@ -87,6 +93,8 @@ def _part(row: asyncpg.Record) -> Part:
         row["admitted"],
         exact(row["spent"]),
         row["fulfilled_at"],
+        row["cause"],
+        row["why_not"],
     )
 
 
@@ -102,4 +110,6 @@ def _part_row(part: Part) -> tuple[Any, ...]:
         part.admitted,
         str(part.spent),
         part.fulfilled_at,
+        part.cause,
+        part.why_not,
     )

@@ -14,10 +14,11 @@ from uuid import UUID
 
 import msgspec
 
-from services.ledger.domain.book import Book, MemberKey, Purchase
+from services.ledger.domain.book import Book
 from services.ledger.domain.guest_needs import GuestNeeds, further_events, guest_needs_of
 from services.ledger.domain.guests import Address, GuestOrder, Guests, Secret
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import MemberKey, Purchase
 from shared.database import AnyConnection
 from shared.events import Event
 from shared.programs import Versions

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from services.ledger.domain.book import Book, MemberKey
+from services.ledger.domain.records import MemberKey
 from shared.database import AnyConnection
+from shared.orders import Share
 from shared.queries import Queries
 from shared.rows import Row
 
 COLUMNS = ("program_id", "member_id", "row_id", "kind", "said", "happened_at", "asset", "points")
+USAGE_COLUMNS = ("program_id", "member_id", "row_id", "rule", "bucket", "times", "points")
 
 
 class ImportedRow(Row, frozen=True, gc=False):
@@ -26,6 +28,17 @@ class ImportedRow(Row, frozen=True, gc=False):
     happened_at: datetime | None = None
     asset: str | None = None
     points: int = 0
+
+
+class CountedBefore(Row, frozen=True, gc=False):
+    """What a row says that a cap had counted."""
+
+    member_id: str
+    row_id: str
+    rule: str
+    bucket: str
+    times: int
+    points: Share
 
 
 async def known_rows(
@@ -58,6 +71,18 @@ async def add_rows(connection: AnyConnection, rows: Sequence[ImportedRow]) -> No
         )
 
 
+async def add_usage(connection: AnyConnection, program_id: str, counted: Sequence[CountedBefore]) -> None:
+    """Keep what new rows say that caps had counted."""
+    if counted:
+        records = [
+            (program_id, each.member_id, each.row_id, each.rule, each.bucket, each.times, str(each.points))
+            for each in counted
+        ]
+        await connection.copy_records_to_table(
+            "imported_usage", schema_name="ledger", columns=USAGE_COLUMNS, records=records
+        )
+
+
 async def history(
     connection: AnyConnection,
     sql: Queries,
@@ -71,10 +96,3 @@ async def history(
         dict(row)
         for row in await connection.fetch(sql.imported_history, *key, *(before or (None, None)), limit)
     ]
-
-
-async def forget_imports(connection: AnyConnection, sql: Queries, book: Book) -> None:
-    """What was brought in of members who are erased goes; the entries of the book stay."""
-    erased = sorted((m.program_id, m.member_id) for m in book.members.changed() if m.erased_at is not None)
-    if erased:
-        await connection.execute(sql.forget_imported_rows, *zip(*erased, strict=True))

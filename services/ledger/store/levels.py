@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.ledger.domain.book import Level
+from services.ledger.domain.records import Level
 
 
 def levels_of(text: str) -> tuple[Level, ...]:

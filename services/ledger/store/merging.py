@@ -2,7 +2,7 @@
 
 What a newcomer would get wrong: transfers, gifts and adjustments that were made stay where they were made, since the
 book is only ever appended to. And ids are one member's own: where both have an order, an award, a hold or a reward of
-the same id, the merged member's gets `@` and that member's id behind it.
+the same id, the merged member's gets `@` and that member's id behind it (a digest of it, where that is too long).
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.ledger.domain.book import Balance, Book, MemberKey, Usage
-from services.ledger.domain.goal_awards import goal_award_id
+from services.ledger.domain.book import Book
+from services.ledger.domain.goals import Reached
+from services.ledger.domain.joined_goals import Period
 from services.ledger.domain.merging import Merged
+from services.ledger.domain.records import Balance, MemberKey, Usage
+from services.ledger.store.goals import save_reached
 from shared.database import AnyConnection
 from shared.orders import exact
 from shared.queries import Queries
@@ -29,9 +32,6 @@ LEFT = frozenset({
     "erasure", "gift", "guest_address", "guest_order", "imported_row", "merge", "pool_lot", "pool_member", "transfer",
 })  # fmt: skip
 """Tables whose rows stay with the id that they were written for; who reads them asks whose they are now."""
-
-Period = tuple[str, str]
-"""A rule with a goal, and a period."""
 
 
 async def read(connection: AnyConnection, sql: Queries, key: MemberKey) -> Merged | None:
@@ -73,42 +73,44 @@ async def load_usage(connection: AnyConnection, sql: Queries, book: Book, keys: 
         book.usage.load((program_id, member_id), (rule, bucket), usage)
 
 
-async def move_rows(
+async def goal_periods(connection: AnyConnection, sql: Queries, other: MemberKey) -> list[Period]:
+    """The periods of goals in which this member's orders count."""
+    return [(row["rule"], row["period"]) for row in await connection.fetch(sql.goal_periods_of, *other)]
+
+
+async def new_names(
     connection: AnyConnection, sql: Queries, survivor: MemberKey, other: MemberKey
-) -> list[Period]:
-    """Give the survivor all rows of the other one, both locked; the periods of goals in which that one's orders count.
+) -> dict[str, str]:
+    """The new ids of the other one's awards that the survivor has under the same id."""
+    alike = await connection.fetch(sql.awards_alike, *other, survivor[1])
+    return {row["award_id"]: f"{row['award_id']}@{other[1]}" for row in alike}
+
+
+async def move_rows(
+    connection: AnyConnection,
+    sql: Queries,
+    survivor: MemberKey,
+    other: MemberKey,
+    names: Mapping[str, str],
+    reached: Iterable[Reached],
+) -> None:
+    """Give the survivor all rows of the other one, both locked, with these new ids of awards and these goals.
 
     What refers to other rows goes before them, since whether an id is taken is asked of both members' rows.
     """
     both = (*other, survivor[1])
-    periods = await connection.fetch(sql.goal_periods_of, *both)
-    names = await _new_names(connection, sql, both, periods)
     shifts = {row["asset"]: row["shift"] for row in await connection.fetch(sql.lot_shifts, *both)}
     renamed, shifted = (list(names), list(names.values())), (list(shifts), list(shifts.values()))
     for query in (sql.move_coupons, sql.move_coupon_uses, sql.move_proposals, sql.move_partner_credits):
         await connection.execute(query, *both)
-    for query in (sql.move_purchases, sql.move_goal_parts, sql.join_goals_reached, sql.copy_goals_reached):
+    for query in (sql.move_purchases, sql.move_goal_parts):
         await connection.execute(query, *both)
+    await save_reached(connection, sql, reached)
     await connection.execute(sql.empty_goals_reached, *other)
     await connection.execute(sql.move_lots, *both, *renamed, *shifted)
     await connection.execute(sql.move_awards, *both, *renamed)
     for query in (sql.move_holds, sql.move_rewards):
         await connection.execute(query, *both, *shifted)
-    return [(row["rule"], row["period"]) for row in periods]
-
-
-async def _new_names(
-    connection: AnyConnection, sql: Queries, both: tuple[str, str, str], periods: Iterable[Any]
-) -> Mapping[str, str]:
-    """The new ids of awards that cannot keep theirs; steps that both have reached follow upon each other."""
-    alike = await connection.fetch(sql.awards_alike, *both)
-    names = {row["award_id"]: f"{row['award_id']}@{both[1]}" for row in alike}
-    for row in periods:
-        mine, theirs = json.loads(row["mine"]), json.loads(row["theirs"])
-        for first in (0, *theirs[:-1]) if mine and theirs else ():
-            before = goal_award_id(row["rule"], row["period"], first)
-            names[before] = goal_award_id(row["rule"], row["period"], mine[-1] + first)
-    return names
 
 
 def _merged(row: Any) -> Merged:

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from services.ledger.domain.book import Book, MemberKey, Usage
+from services.ledger.domain.book import Book
 from services.ledger.domain.earning import PROGRAM
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.occasions import budgets_wanted
 from services.ledger.domain.persons import Celebrated, Person, SegmentChange
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import MemberKey, Usage
 from shared.database import AnyConnection
 from shared.orders import exact
 from shared.programs import Versions

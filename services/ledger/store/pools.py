@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.ledger.domain.book import MemberKey
 from services.ledger.domain.pools import Origins, Pool
+from services.ledger.domain.records import MemberKey
 from shared.database import AnyConnection
 from shared.queries import Queries
 

@@ -16,9 +16,10 @@ import asyncpg
 import msgspec
 from msgspec.structs import astuple
 
-from services.ledger.domain.book import Book, Draw, MemberKey
+from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Coupon, CouponUse, Issued
 from services.ledger.domain.needs import Needs
+from services.ledger.domain.records import Draw, MemberKey
 from services.ledger.errors import CodeDrawnTwice
 from shared.database import AnyConnection
 from shared.events import Grant
@@ -97,7 +98,7 @@ async def save_shelf(connection: AnyConnection, sql: Queries, book: Book) -> Non
 async def read_coupon(connection: AnyConnection, sql: Queries, program_id: str, code: str) -> Coupon | None:
     """A coupon as it is now, without a lock."""
     row = await connection.fetchrow(sql.read_coupon, program_id, code)
-    return None if row is None else _coupon(row)
+    return None if row is None else coupon_of_row(row)
 
 
 async def read_uses(
@@ -144,7 +145,7 @@ async def _load_coupons(
     """The coupons, and the rewards behind them, whose members are locked too."""
     behind: set[tuple[MemberKey, str]] = set()
     for row in await connection.fetch(sql.lock_coupons, *_columns(sorted(codes), 2)):
-        coupon = _coupon(row)
+        coupon = coupon_of_row(row)
         book.shelf.coupons.load(coupon.program_id, coupon.code, coupon)
         if coupon.member_id is not None and coupon.reward_id is not None:
             key = (coupon.program_id, coupon.member_id)
@@ -185,7 +186,7 @@ async def _load_stocks(connection: AnyConnection, sql: Queries, book: Book, need
     for program_id, pool in sorted(needs.shelf.pools):
         next_code = await connection.fetchrow(sql.take_from_pool, program_id, pool)
         if next_code is not None:
-            coupon = _coupon(next_code)
+            coupon = coupon_of_row(next_code)
             book.shelf.coupons.load(coupon.program_id, coupon.code, coupon)
 
 
@@ -194,10 +195,7 @@ async def _load_rewards(
 ) -> list[Issued]:
     found = []
     for row in await connection.fetch(query, *_columns(sorted(keys), width)):
-        values = dict(row)
-        values["gives"] = _grant.decode(values["gives"])
-        values["draws"] = tuple(Draw(*each) for each in json.loads(values["draws"]))
-        reward = Issued(**values)
+        reward = reward_of_row(row)
         book.shelf.rewards.load((reward.program_id, reward.member_id), reward.reward_id, reward)
         found.append(reward)
     return found
@@ -213,7 +211,16 @@ async def _save_coupons(connection: AnyConnection, sql: Queries, book: Book) -> 
         await connection.execute(sql.update_coupons, *_columns(rows, len(CHANGING_COUPON)))
 
 
-def _coupon(row: asyncpg.Record) -> Coupon:
+def reward_of_row(row: asyncpg.Record) -> Issued:
+    """A reward as its row has it."""
+    values = dict(row)
+    values["gives"] = _grant.decode(values["gives"])
+    values["draws"] = tuple(Draw(*each) for each in json.loads(values["draws"]))
+    return Issued(**values)
+
+
+def coupon_of_row(row: asyncpg.Record) -> Coupon:
+    """A coupon as its row has it."""
     values = dict(row)
     if values["gives"] is not None:
         values["gives"] = _grant.decode(values["gives"])

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 from msgspec.structs import astuple
 
-from services.ledger.domain.book import Award, Hold, Member, Purchase, RefundAt, Usage
+from services.ledger.domain.records import Award, Hold, Member, Purchase, RefundAt, Usage
 from services.ledger.store.levels import text_of
 from shared.events import OrderPaid
 from shared.rows import replace
@@ -57,7 +57,7 @@ def purchase_of(row: Iterable[Any]) -> Purchase:
     return Purchase(program_id, member_id, order_id, *facts)
 
 
-def award_of(row: Row) -> Award:
+def award_of(row: Iterable[Any]) -> Award:
     """An award; its breakdown is read only where somebody looks into it."""
     values = list(row)
     values[_BREAKDOWN] = Stored(values[_BREAKDOWN])

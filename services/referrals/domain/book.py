@@ -27,13 +27,15 @@ CodeKey = tuple[str, str]
 class Book:
     """All rows of a batch.
 
-    `owners` says whose each code is, None for a code that nobody has yet. `newcomers` were first seen by this batch.
+    `owners` says whose each code is, None for a code that nobody has yet; `further_codes` are those of members who were
+    merged into somebody. `newcomers` were first seen by this batch.
     """
 
     programs: Mapping[str, Versions[ReferralProgram]]
     secret: Secret
     journal: Journal = field(default_factory=Journal)
     owners: dict[CodeKey, str | None] = field(default_factory=dict)
+    further_codes: dict[MemberKey, set[str]] = field(default_factory=dict)
     newcomers: set[MemberKey] = field(default_factory=set)
     friends: set[MemberKey] = field(default_factory=set)
     members: Rows[MemberKey, str, Member] = field(init=False)
@@ -98,8 +100,10 @@ class Book:
         self.referrals.put(referral.key, referral.referral_id, referral)
 
     def followers(self, member: Member) -> list[MemberKey]:
-        """The friends in memory who named this member's code."""
-        return list(self._followers.get((member.program_id, member.code), ()))
+        """The friends in memory who named this member's code, or one of whoever was merged into them."""
+        codes = {member.code} | self.further_codes.get(member.key, set())
+        found = (self._followers.get((member.program_id, code), {}) for code in sorted(codes))
+        return list(dict.fromkeys(friend for friends in found for friend in friends))
 
     def emails(self, key: MemberKey) -> set[UUID]:
         """The hashes of all addresses that the member was ever known by."""

@@ -68,6 +68,8 @@ class Member:
     first_seen_at: datetime
     signed_up_at: datetime | None = None
     erased_at: datetime | None = None
+    merged_into: str | None = None
+    """Another name of this member; their code is that member's too."""
 
     @property
     def key(self) -> MemberKey:

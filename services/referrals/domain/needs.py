@@ -22,6 +22,8 @@ class Needs:
     codes: set[CodeKey] = field(default_factory=set)
     friends: set[MemberKey] = field(default_factory=set)
     told: set[MemberKey] = field(default_factory=set)
+    names: set[MemberKey] = field(default_factory=set)
+    """Those among the members who are known to be other names of somebody."""
 
     def see(self, key: MemberKey, at: datetime) -> None:
         """A member is part of the batch."""

@@ -96,8 +96,20 @@ def _referral_of(book: Book, key: MemberKey, touch: Touch) -> Referral:
     advocate = book.owner(touch)
     assert advocate is not None, "a touch of an unknown code is blocked"
     referral_id = book.secret.referral_id(*key, advocate.member_id)
-    return book.referrals.get(key, referral_id) or Referral(
+    known = _between(book, key, advocate.member_id, touch) or book.referrals.get(key, referral_id)
+    return known or Referral(
         *key, referral_id, advocate.member_id, touch.touch_id, touch.code, State.VOIDED, touch.at
+    )
+
+
+def _between(book: Book, key: MemberKey, advocate_id: str, touch: Touch) -> Referral | None:
+    """The referral of these two. After a merge its id may be that of an old name, and there may be several: then the
+    one of this touch, else one that lives."""
+    found = [each for each in book.referrals.of(key).values() if each.advocate_id == advocate_id]
+    return max(
+        found,
+        key=lambda each: (each.touch_id == touch.touch_id, each.state in LIVING, each.version),
+        default=None,
     )
 
 

@@ -8,8 +8,12 @@ CREATE TABLE referrals.member (
     first_seen_at timestamptz NOT NULL,
     signed_up_at timestamptz,
     erased_at timestamptz,
+    -- another name of this member; nothing else is kept under it
+    merged_into text,
     PRIMARY KEY (program_id, member_id)
 ) WITH (fillfactor = 80);
+
+CREATE INDEX member_merged ON referrals.member (program_id, merged_into) WHERE merged_into IS NOT NULL;
 
 -- Whose each code is. A code that was named but that nobody has yet is here too, without a member: its row is what a friend's
 -- and the advocate's transaction meet on.
@@ -20,6 +24,7 @@ CREATE TABLE referrals.code (
     PRIMARY KEY (program_id, code)
 );
 CREATE INDEX code_anywhere ON referrals.code (code);
+CREATE INDEX code_of_member ON referrals.code (program_id, member_id);
 
 -- Keyed hashes of what can be compared between members.
 CREATE TABLE referrals.signal (

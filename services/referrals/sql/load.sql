@@ -52,7 +52,7 @@ ON CONFLICT DO NOTHING
 SELECT m.*
 FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, code, first_seen_at, signed_up_at, erased_at
+    SELECT program_id, member_id, code, first_seen_at, signed_up_at, erased_at, merged_into
     FROM referrals.member WHERE program_id = k.program_id AND member_id = k.member_id FOR UPDATE
 ) AS m
 
@@ -100,6 +100,6 @@ LIMIT $3
 SELECT m.*
 FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, code, first_seen_at, signed_up_at, erased_at
+    SELECT program_id, member_id, code, first_seen_at, signed_up_at, erased_at, merged_into
     FROM referrals.member WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS m

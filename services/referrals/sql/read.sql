@@ -1,5 +1,5 @@
 -- name: member
-SELECT program_id, member_id, code, first_seen_at, signed_up_at, erased_at
+SELECT program_id, member_id, code, first_seen_at, signed_up_at, erased_at, merged_into
 FROM referrals.member WHERE program_id = $1 AND member_id = $2
 
 -- name: brought_by

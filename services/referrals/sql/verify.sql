@@ -26,7 +26,7 @@ ORDER BY 1, 2
 SELECT m.program_id, m.member_id, m.code, c.member_id AS owner_id
 FROM referrals.member AS m
 LEFT JOIN referrals.code AS c ON c.program_id = m.program_id AND c.code = m.code
-WHERE c.member_id IS DISTINCT FROM m.member_id
+WHERE c.member_id IS DISTINCT FROM coalesce(m.merged_into, m.member_id)
 ORDER BY m.program_id, m.member_id
 
 -- name: left_of_erased
@@ -37,5 +37,5 @@ CROSS JOIN LATERAL (
     UNION SELECT 'touches' FROM referrals.touch WHERE program_id = m.program_id AND member_id = m.member_id
     UNION SELECT 'papers' FROM referrals.paper WHERE program_id = m.program_id AND member_id = m.member_id
 ) AS w
-WHERE m.erased_at IS NOT NULL
+WHERE m.erased_at IS NOT NULL OR m.merged_into IS NOT NULL
 ORDER BY m.program_id, m.member_id, w.what

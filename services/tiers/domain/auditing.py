@@ -15,9 +15,10 @@ from services.tiers.domain.standing import Held, due_standing, secured
 def differences(book: Book, key: MemberKey) -> list[str]:
     """Each place where what is kept of a member differs from what the stored orders lead to; empty = all is well."""
     member, name = book.member(key), f"{key[0]}:{key[1]}"
-    if member.erased_at is not None:
+    if member.erased_at is not None or member.merged_into is not None:
         left = len(book.purchases.of(key)) + len(book.years.of(key))
-        return [f"{name}: erased, but {left} rows are left"] if left else []
+        what = "erased" if member.merged_into is None else f"merged into {member.merged_into}"
+        return [f"{name}: {what}, but {left} rows are left"] if left else []
     course = book.course(key[0])
     spent, found = _recount(book, key, course, name)
     for year in sorted(spent.keys() | book.spent(key).keys()):

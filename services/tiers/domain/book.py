@@ -27,10 +27,12 @@ SOURCE = "habitue/tiers"
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a batch touches: members, and orders by program, member and id; both sorted."""
+    """What a batch touches: members, and orders by program, member and id; all sorted."""
 
     members: list[MemberKey]
     orders: list[tuple[str, str, str]]
+    whole: list[MemberKey] = field(default_factory=list)
+    """Members of whom every order is needed: two of them are merged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Member:
     `valid_until` is exclusive. Everything that was due up to `settled_until` is done. `judge_at` is the midnight at
     which a level is judged again that a refund may have taken the ground from; `warned_until` is the end of the level
     that the member was last warned of; `changes` counts announcements, the last of which was of `told_at`. Nothing
-    falls due before `next_due`.
+    falls due before `next_due`. Whoever was `merged_into` somebody is another name of theirs, and holds nothing.
     """
 
     program_id: str
@@ -66,6 +68,7 @@ class Member:
     changes: int = 0
     told_at: datetime | None = None
     erased_at: datetime | None = None
+    merged_into: str | None = None
 
     @property
     def key(self) -> MemberKey:
@@ -85,7 +88,7 @@ class YearSpend:
 
 @dataclass(slots=True)
 class Book:
-    """All rows of a batch; `now` is the moment at which it is handled."""
+    """All rows of a batch; `now` is when it is handled. What belonged to whoever `moved` is another member's now."""
 
     courses: Mapping[str, Course]
     now: datetime
@@ -94,12 +97,14 @@ class Book:
     purchases: Rows[MemberKey, str, Purchase] = field(init=False)
     years: Rows[MemberKey, int, YearSpend] = field(init=False)
     outgoing: Entries[Event[Any]] = field(init=False)
+    moved: Entries[MemberKey] = field(init=False)
 
     def __post_init__(self) -> None:
         self.members = Rows(self.journal)
         self.purchases = Rows(self.journal)
         self.years = Rows(self.journal)
         self.outgoing = Entries(self.journal)
+        self.moved = Entries(self.journal)
 
     def course(self, program_id: str) -> Course:
         """The years of a program.
@@ -117,6 +122,12 @@ class Book:
         member = self.members.get(key, "")
         assert member is not None, f"member {key} was not loaded"
         return member
+
+    def home(self, key: MemberKey) -> MemberKey:
+        """The member whose name this id is: itself, unless it was merged into another one."""
+        while (into := self.member(key).merged_into) is not None:
+            key = (key[0], into)
+        return key
 
     def put_member(self, member: Member) -> None:
         """Put a member's row in its place."""

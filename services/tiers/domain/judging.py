@@ -104,6 +104,21 @@ def weigh(book: Book, key: MemberKey, at: datetime, trigger: Trigger) -> None:
     _schedule(book, key)
 
 
+def take_over(book: Book, key: MemberKey, theirs: Member, at: datetime, trigger: Trigger) -> None:
+    """Give somebody who holds no level yet the one that another id of theirs held, as it was told."""
+    member, course = book.member(key), book.course(key[0])
+    assert theirs.settled_until is not None, "who holds a level was settled once"
+    held = held_in(course, theirs, course.year_of(theirs.settled_until))
+    heir = replace(
+        member,
+        settled_until=theirs.settled_until,
+        judge_at=theirs.judge_at,
+        warned_until=theirs.warned_until,
+    )
+    _tell(book, heir, TierRaised, held, at, trigger, since=theirs.since)
+    _schedule(book, key)
+
+
 def held_in(course: Course, member: Member, year: int) -> Held:
     """The level that the member was told, in the ladder of a year in or after that of its last turn."""
     assert member.level is not None and member.settled_until is not None, "nobody holds nothing"  # noqa: PT018

@@ -77,6 +77,16 @@ def with_cancellation(purchase: Purchase, event: Event[OrderCancelled]) -> Purch
     return purchase if purchase.cancelled_at is not None else replace(purchase, cancelled_at=event.time)
 
 
+def joined(one: Purchase, other: Purchase) -> Purchase:
+    """One order of which parts were told under two ids of a person; at most one of them says what was paid."""
+    paid, waiting = (one, other) if one.paid is not None else (other, one)
+    known = {refund.refund_id for refund in paid.refunds}
+    more = tuple(refund for refund in waiting.refunds if refund.refund_id not in known)
+    return replace(
+        paid, refunds=(*paid.refunds, *more), cancelled_at=paid.cancelled_at or waiting.cancelled_at
+    )
+
+
 def kept_spend(purchase: Purchase, currency: str) -> int:
     """What the order counts, in minor units of the program's currency; 0 where it is in another, or not paid yet.
 

@@ -26,8 +26,11 @@ CREATE TABLE tiers.member (
     -- the time of the last announcement; what is told of a member never goes back in time
     told_at timestamptz,
     erased_at timestamptz,
+    -- another name of this member; such a row holds nothing else
+    merged_into text,
     PRIMARY KEY (program_id, member_id)
 ) WITH (fillfactor = 80);
+CREATE INDEX member_merged ON tiers.member (program_id, member_id) WHERE merged_into IS NOT NULL;
 CREATE INDEX member_next_due ON tiers.member (next_due, program_id, member_id) WHERE next_due IS NOT NULL;
 
 -- What is known of an order; `paid_at` is null while a refund or a cancellation waits for the order itself.

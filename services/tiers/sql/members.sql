@@ -11,7 +11,7 @@ SELECT m.*
 FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
     SELECT program_id, member_id, joined_at, level, since, valid_until, settled_until, judge_at, warned_until, next_due,
-        entry_rewards, changes, told_at, erased_at
+        entry_rewards, changes, told_at, erased_at, merged_into
     FROM tiers.member
     WHERE program_id = k.program_id AND member_id = k.member_id
     FOR UPDATE
@@ -19,17 +19,17 @@ CROSS JOIN LATERAL (
 
 -- name: read_member
 SELECT program_id, member_id, joined_at, level, since, valid_until, settled_until, judge_at, warned_until, next_due,
-    entry_rewards, changes, told_at, erased_at
+    entry_rewards, changes, told_at, erased_at, merged_into
 FROM tiers.member
 WHERE program_id = $1 AND member_id = $2
 
 -- name: save_members
 -- An upsert, although the rows are there: it finds each by the primary key, whatever the planner believes.
 INSERT INTO tiers.member (program_id, member_id, joined_at, level, since, valid_until, settled_until, judge_at,
-    warned_until, next_due, entry_rewards, changes, told_at, erased_at)
+    warned_until, next_due, entry_rewards, changes, told_at, erased_at, merged_into)
 SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[], $6::timestamptz[],
     $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::int[],
-    $13::timestamptz[], $14::timestamptz[])
+    $13::timestamptz[], $14::timestamptz[], $15::text[])
 ON CONFLICT (program_id, member_id) DO UPDATE SET
     joined_at = excluded.joined_at,
     level = excluded.level,
@@ -42,7 +42,8 @@ ON CONFLICT (program_id, member_id) DO UPDATE SET
     entry_rewards = excluded.entry_rewards,
     changes = excluded.changes,
     told_at = excluded.told_at,
-    erased_at = excluded.erased_at
+    erased_at = excluded.erased_at,
+    merged_into = excluded.merged_into
 
 -- name: due_members
 -- Whoever has something due up to $1, after the key of the page before; programs whose past is being handled since $5
@@ -71,3 +72,22 @@ ON CONFLICT (program_id) DO UPDATE SET
 SELECT level, since, valid_until, settled_until
 FROM tiers.member
 WHERE program_id = $1 AND member_id = $2 AND level IS NOT NULL
+
+-- name: homes_of
+-- Each step of the way from these members to whoever they are now; hardly anybody was merged.
+WITH RECURSIVE way AS (
+    SELECT m.program_id, m.member_id, m.merged_into
+    FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+    CROSS JOIN LATERAL (
+        SELECT program_id, member_id, merged_into FROM tiers.member
+        WHERE program_id = k.program_id AND member_id = k.member_id AND merged_into IS NOT NULL
+    ) AS m
+    UNION
+    SELECT n.program_id, n.member_id, n.merged_into
+    FROM way AS w
+    CROSS JOIN LATERAL (
+        SELECT program_id, member_id, merged_into FROM tiers.member
+        WHERE program_id = w.program_id AND member_id = w.merged_into AND merged_into IS NOT NULL
+    ) AS n
+)
+SELECT program_id, member_id, merged_into FROM way

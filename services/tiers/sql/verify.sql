@@ -11,7 +11,7 @@ SELECT m.*
 FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
     SELECT program_id, member_id, joined_at, level, since, valid_until, settled_until, judge_at, warned_until, next_due,
-        entry_rewards, changes, told_at, erased_at
+        entry_rewards, changes, told_at, erased_at, merged_into
     FROM tiers.member
     WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS m
