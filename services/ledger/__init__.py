@@ -6,5 +6,5 @@ guests keyed hashes of e-mail addresses.
 Listens to orders, sign-ups, updates, shares, reviews and activities of the shop; to levels (which multiply what an
 order earns, and whose entry rewards it pays), segments, and referrals (whose rewards it pays).
 Announces points pending, earned, held, released, spent, restored, donated, transferred, reversed and expired; rewards
-issued, used, voided and expired; and members who were merged.
+issued, used, voided and expired; members who were merged, and who joined or left a household.
 """

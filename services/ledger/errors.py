@@ -375,6 +375,12 @@ class PoolFull(ServiceError):
     code = "pool_full"
 
 
+class PoolChangedMeanwhile(Unavailable):
+    """Somebody joined a pool just now; try again."""
+
+    code = "pool_changed_meanwhile"
+
+
 class NotPoolOwner(ServiceError):
     """Only the member who has been in the pool longest may do that."""
 
@@ -393,10 +399,3 @@ class ReportTookTooLong(Unavailable):
     """The report took longer than a report may."""
 
     code = "report_took_too_long"
-
-
-class MemberInHousehold(ServiceError):
-    """The member is in a household; they leave it before they are merged."""
-
-    kind = Kind.CONFLICT
-    code = "member_in_household"

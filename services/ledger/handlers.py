@@ -37,6 +37,7 @@ from services.ledger.domain.guests import (
     tell_address,
 )
 from services.ledger.domain.keeping import kept_of, order_of_purchase, unfitting
+from services.ledger.domain.lending import lenders_of
 from services.ledger.domain.occasions import schedule_occasions
 from services.ledger.domain.orders import award_order, bought, follow_refunds, fulfil
 from services.ledger.domain.persons import change_segment, remember
@@ -309,7 +310,9 @@ def take_back_referral(event: Event[ReferralVoided], book: Book, key: MemberKey)
 @on(CustomerDeleted)
 @_settled
 def forget_member(event: Event[CustomerDeleted], book: Book, key: MemberKey) -> None:
-    """Holds are released, what is left expires, and the books stay balanced."""
+    """Holds are released, what is left expires, and the books stay balanced; others get back what is theirs."""
+    for owner in lenders_of(book, key):
+        settle(book, owner, event.time)
     erase(book, key, cause=event.id, at=event.time)
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from services.ledger import pools
 from services.ledger.actions import MEMBERS_AT_ONCE, Actions, occasions
+from services.ledger.actions import pools as households
 from services.ledger.store import guests
 from shared.jobs import Job
 from shared.service import Ports
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 FOLDED_AT_ONCE = 10_000
 WAITING_SHOWN = 20
+UNFULFILLED_DAYS = 14  # most shops hand over within a week; the usual deadline is 90 days
 WAITING_DAYS = 30  # so long a refund may wait for its order before people are told
 DAY = 24 * 3600.0
 FORGET_SECONDS = 300.0  # so long the hash of an address may outlive the erasure of its member
@@ -30,10 +32,12 @@ def jobs_of(ports: Ports, actions: Actions) -> Sequence[Job]:
     settings = ports.settings
     return (
         Job("settle_due", settings.due_every_seconds, jobs.settle_due),
+        Job("send_home", settings.due_every_seconds, jobs.send_home),
         Job("sweep_occasions", settings.due_every_seconds, jobs.sweep_occasions),
         Job("forget_guests", FORGET_SECONDS, jobs.forget_guests),
         Job("fold_and_check", settings.fold_every_seconds, jobs.fold_and_check),
         Job("report_waiting", DAY, jobs.report_waiting),
+        Job("report_unfulfilled", DAY, jobs.report_unfulfilled),
         Job("watch_pools", POOLS_SECONDS, jobs.watch_pools),
     )
 
@@ -57,6 +61,17 @@ class Jobs:
             total += found
             if found < MEMBERS_AT_ONCE:
                 return total
+
+    async def send_home(self) -> int:
+        """What came back to members of households, and is others'."""
+        total = 0
+        while True:
+            async with self.ports.pool.acquire() as connection, connection.transaction():
+                found = await households.send_all_home(self.actions, connection, self.ports.clock())
+            if not found:
+                return total
+            self.ports.wake_relay()
+            total += 1
 
     async def sweep_occasions(self) -> int:
         """After a version that rewards another occasion of the calendar: everybody's next one."""
@@ -100,6 +115,19 @@ class Jobs:
         for row in rows:
             log.warning(
                 "order_never_came", program=row["program_id"], member=row["member_id"], order=row["order_id"]
+            )
+        return len(rows)
+
+    async def report_unfulfilled(self) -> int:
+        """Programs that wait for fulfilments and see none are told to people, long before the first deadline."""
+        before = self.ports.clock() - timedelta(days=UNFULFILLED_DAYS)
+        rows = await self.ports.pool.fetch(self.ports.sql.programs_without_fulfilments, before)
+        for row in rows:
+            log.warning(
+                "no_fulfilment_seen",
+                program=row["program_id"],
+                waiting=row["waiting"],
+                first_deadline=row["first_deadline"].isoformat(),
             )
         return len(rows)
 

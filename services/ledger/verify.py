@@ -123,7 +123,7 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     ),
     "households_off": lambda row: (
         f"lot {row['lot_no']} of {row['asset']} is said to come from {row['from_member_id']} in pool {row['pool_id']}, "
-        "with whom the member shares no pool, or is not there"
+        "whom nobody knows, or is not there"
     ),
     "partner_credits_off": lambda row: (
         f"credit {row['transaction_id']} of partner {row['partner']} holds {row['held']}, its award "

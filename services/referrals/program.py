@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -28,6 +29,7 @@ from shared.program_file import Path, Section, check, invalid
 POINTS: Final = "points"
 _WAIT: Final = re.compile(
     r"immediate|(?P<days>[0-9]{1,3}) days? after (?P<event>order\.paid|order\.fulfilled)"
+    r"(?:(?<=fulfilled), within (?P<deadline>[1-9][0-9]{0,2}) days?)?"
 ).fullmatch
 
 
@@ -192,7 +194,8 @@ def _wait(document: Mapping[str, Any], section: ReferralsSection, faults: list[t
         faults.append((path, f"write `immediate` or `14 days after order.fulfilled`, not {said!r}"))
     if found is None or found["days"] is None:
         return Wait(days=_days(section.pending))
-    return Wait(days=int(found["days"]), after=After(found["event"]))
+    wait = Wait(days=int(found["days"]), after=After(found["event"]))
+    return wait if found["deadline"] is None else replace(wait, deadline_days=int(found["deadline"]))
 
 
 def _landing(section: ReferralsSection, faults: list[tuple[Path, str]]) -> str | None:

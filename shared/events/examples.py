@@ -140,6 +140,8 @@ EXAMPLES: Final[Mapping[str, Mapping[str, Any]]] = {
     "points.transferred.v1": _moved(100, available=33, direction="sent", counterpart_id="c-3", kind="gift"),
     "points.donated.v1": _moved(100, available=33, charity="reforestation", kind="donation"),
     "member.merged.v1": {**_MEMBER, "merged_id": "c-3", "reason": "two accounts of one person"},
+    "pool.joined.v1": {**_MEMBER, "pool_id": "household-12", "members": ["c-3", "c-17"]},
+    "pool.left.v1": {**_MEMBER, "pool_id": "household-12", "members": ["c-3"], "how": "left"},
     "points.expiring.v1": {
         **_MEMBER,
         "asset": "points",

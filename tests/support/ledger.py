@@ -114,7 +114,14 @@ class Desk:
         version = Version(PROGRAM, number, self.now, self.now, document, parse(document))
         self.book.programs = {PROGRAM: Versions((*versions.all, version))}
         book = self.book
-        for known in (book.occasions, book.announced_days, book.striving, book.switches, book._counting):
+        for known in (
+            book.occasions,
+            book.announced_days,
+            book.striving,
+            book.sharing,
+            book.switches,
+            book._counting,
+        ):
             known.clear()  # what a book of the next batch would find out anew
         book.agendas.clear()
         for switch in switches_of(book.versions_of(PROGRAM)):

@@ -3,7 +3,7 @@
 It reads the same program file and the same events as the ledger, as plain dicts, and answers with numbers alone: what
 an order was awarded and how that splits, what it holds after each refund, what a member has altogether. It has no
 pending time, no lots and no expiry, since none of them changes what an order holds. It counts points alone, and knows
-the caps of one member only: no other assets, no budgets, no goals.
+the caps of one member only, of rules and of the program: no other assets, no budgets, no goals.
 
 What a newcomer would get wrong: this is no place for reuse or speed. It shares nothing with the ledger, not even the
 splitting of money, and is written from the rules alone. Where the two disagree, the rules decide who is right, so never
@@ -24,6 +24,8 @@ from zoneinfo import ZoneInfo
 Facts = dict[str, Any]
 Kept = dict[Any, Fraction]
 Cap = tuple[str, Fraction, tuple[Any, ...]]
+Taken = tuple[str, list[Cap], Fraction, Fraction]
+PROGRAM = "the program"
 NOTHING, ONE = Fraction(0), Fraction(1)
 PARCEL = ("the parcel",)  # beside the ids of lines
 DECIMALS = {"EUR": 2, "USD": 2, "JPY": 0, "KWD": 3}
@@ -132,9 +134,14 @@ def _paid(ledger: Facts, key: tuple[str, str], event: Mapping[str, Any]) -> None
     order["lines_ever"] |= {line["id"] for line in statement["lines"]}
     if "statement" not in order or event["time"] >= order["stated"]:
         order |= {"statement": statement, "stated": event["time"]}
-        _find_room(ledger, order)
+        taken = _find_room(ledger, order)
         order["parts"] = _parts(ledger, order, ())
-        order["award"] = _rounded(ledger, sum(order["parts"].values()))
+        wanted = _rounded(ledger, sum(order["parts"].values()))
+        order["award"], room = _within_program(ledger, order, wanted)
+        if room:  # caps count what was awarded; where the program leaves nothing, nothing was
+            for name, drawers, mine, given in taken:
+                _use(ledger, drawers, given - mine, times=0 if mine else 1)
+                order["counted"][name] = given
     for early in ledger["early"].pop(key, ()):
         _comes_back(order, early)
 
@@ -461,12 +468,13 @@ def _in_time(ledger: Facts, rule: Facts, moment: datetime) -> bool:
 # --- Caps -------------------------------------------------------------------------------------------------------------
 
 
-def _find_room(ledger: Facts, order: Facts) -> None:
-    """The room an order finds in each capped rule is stored and bounds it ever after; what it takes is counted.
+def _find_room(ledger: Facts, order: Facts) -> list[Taken]:
+    """The room an order finds in each capped rule is stored and bounds it ever after; what it takes of it.
 
     An edit finds the room again, but never more than the order found first, and gives none back.
     """
     order["room"] = {}
+    taken: list[Taken] = []
     would_give: dict[str, Fraction] = {}
     capped = [rule for rule in ledger["rules"] if rule["on"] == "order.paid" and _is_capped(rule)]
     if capped:
@@ -483,8 +491,38 @@ def _find_room(ledger: Facts, order: Facts) -> None:
         order["room"][name] = (room, rejected)
         given = NOTHING if rejected else min(gives, room)
         if given > mine:
-            _use(ledger, drawers, given - mine, times=0 if mine else 1)
-            order["counted"][name] = given
+            taken.append((name, drawers, mine, given))
+    return taken
+
+
+def _within_program(ledger: Facts, order: Facts, wanted: int) -> tuple[int, Fraction]:
+    """What the caps of the program leave of the whole points of an order, counted; and how much room there was."""
+    drawers = _program_caps(ledger, order["member"], order["time"])
+    if not drawers:
+        return wanted, ONE
+    mine, found = order["counted"][PROGRAM], _free(ledger, drawers, order["counted"][PROGRAM])
+    first = order["first_room"].setdefault(
+        PROGRAM, NOTHING if _program_rejects(ledger) and wanted > found else found
+    )
+    room = min(found, first)
+    if _program_rejects(ledger) and wanted > room:
+        room = NOTHING
+    award = min(wanted, int(room))
+    if award > mine:
+        _use(ledger, drawers, award - mine, times=0)
+        order["counted"][PROGRAM] = Fraction(award)
+    return award, room
+
+
+def _program_caps(ledger: Facts, member: str, moment: datetime) -> list[Cap]:
+    """What all rules together may give one member: whole points, by period."""
+    words = [cap["at_most"].replace(" points", "") for cap in ledger["program"]["ledger"].get("caps", ())]
+    rules = [{"rule": PROGRAM, "on": "", "at_most": at_most} for at_most in words]
+    return [cap for rule in rules for cap in _caps(ledger, rule, member, moment, {})]
+
+
+def _program_rejects(ledger: Facts) -> bool:
+    return any(cap.get("beyond") == "reject" for cap in ledger["program"]["ledger"].get("caps", ()))
 
 
 def _is_capped(rule: Facts) -> bool:
@@ -550,7 +588,7 @@ def _deed(ledger: Facts, event: Mapping[str, Any]) -> None:
         review in ledger["reviews"] or review in ledger["gone_reviews"]
     ):
         return
-    exact, taken = NOTHING, []
+    exact, taken, used = NOTHING, [], []
     for rule in ledger["rules"]:
         if rule["on"] != event["type"] or not _deed_holds(ledger, rule, event):
             continue
@@ -558,13 +596,23 @@ def _deed(ledger: Facts, event: Mapping[str, Any]) -> None:
         wants, room = Fraction(rule["points"]), _free(ledger, caps)
         gives = NOTHING if wants > room and rule.get("beyond") == "reject" else min(wants, room)
         if gives:
-            _use(ledger, caps, gives)
+            used.append((caps, gives))
             # A removed review frees its product.
             taken += [
                 drawer for counts, _, drawer in caps if counts == "times" and "per product" in _limit(rule)
             ]
         exact += gives
-    points = _rounded(ledger, exact)
+    points, caps = _rounded(ledger, exact), _program_caps(ledger, member, event["time"])
+    room = _free(ledger, caps)
+    if _program_rejects(ledger) and points > room:
+        room = NOTHING
+    points = min(points, int(room))
+    if room:
+        for its_caps, gives in used:
+            _use(ledger, its_caps, gives)
+        _use(ledger, caps, Fraction(points))
+    else:
+        taken = []
     ledger["deeds"][member] += points
     if event["type"] == "review.published":
         ledger["reviews"][review] = (points, taken)

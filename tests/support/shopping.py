@@ -1,4 +1,4 @@
-"""A dozen different programs, and members who shop, return and edit by chance: the same chance for the same seed.
+"""Some different programs, and members who shop, return and edit by chance: the same chance for the same seed.
 
 Every event is a plain dict: the data of its type with `type`, `time` and `member` beside it, as the second opinion
 reads it; `as_event` makes the ledger's event of it.
@@ -9,7 +9,7 @@ remainders tie, payments and refunds that are larger than the order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -55,10 +55,15 @@ TEA_TWICE = order_rule("tea counts double", times="2", if_={"category": "tea"})
 
 
 def document(
-    *earn: Mapping[str, Any], currency: str = "EUR", zone: str = "Europe/Paris", rounding: str = "down"
+    *earn: Mapping[str, Any],
+    currency: str = "EUR",
+    zone: str = "Europe/Paris",
+    rounding: str = "down",
+    caps: Sequence[Mapping[str, Any]] = (),
 ) -> Any:
-    """A program file with these rules."""
-    section = {"earn": [dict(rule) for rule in earn], "points": {"rounding": rounding}}
+    """A program file with these rules, and caps of the program."""
+    section: dict[str, Any] = {"earn": [dict(rule) for rule in earn], "points": {"rounding": rounding}}
+    section |= {"caps": [dict(cap) for cap in caps]} if caps else {}
     return {"program": "demo", "currency": currency, "time_zone": zone, "ledger": section}
 
 
@@ -101,6 +106,24 @@ PROGRAMS: dict[str, dict[str, Any]] = {
         order_rule("tenth", points="1", bonus="true", per="7.00 EUR", at_most="20 per year", beyond="reject"),
         zone="America/New_York",
         rounding="up",
+    ),
+    "caps of the program": document(
+        order_rule("base", points="1", per="1.00 EUR", at_most="250 per month"),
+        order_rule("cups", points="2", per="item", if_={"category": "cups", "not_collection": "old"}),
+        TEA_TWICE,
+        order_rule("basket", points="40", limit="2 per month", if_={"order_at_least": "60.00 EUR"}),
+        {"rule": "welcome", "on": "customer.signed_up", "points": "30"},
+        {"rule": "review", "on": "review.published", "points": "20"},
+        {"rule": "share", "on": "content.shared", "points": "7"},
+        caps=[{"at_most": "90 points per day"}, {"at_most": "300 points per month"}],
+        rounding="half-up",
+    ),
+    "caps of the program that reject": document(
+        BASE,
+        order_rule("kyo", times="2.5", if_={"brand": "kyo"}),
+        order_rule("extra", points="1", bonus="true", per="4.00 EUR", at_most="60 per year"),
+        caps=[{"at_most": "220 points per week", "beyond": "reject"}],
+        zone="Asia/Tokyo",
     ),
     "yen": document(
         order_rule("base", points="1", per="100 JPY", **WHOLE),

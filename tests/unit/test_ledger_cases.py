@@ -534,7 +534,12 @@ def test_an_award_splits_into_lines_and_bonus(
 
 FROM_PAID: dict[str, Any] = {"pending": {"order.paid": "14 days after order.paid"}}
 FROM_FULFILMENT: dict[str, Any] = {"pending": {"order.paid": "14 days after order.fulfilled"}}
+WITHIN_60: dict[str, Any] = {"pending": {"order.paid": "14 days after order.fulfilled, within 60 days"}}
 A_YEAR: dict[str, Any] = {"points": {"expire": "12 months"}}
+
+
+CALENDAR: dict[str, Any] = {"points": {"expire": "every 31 december"}}
+IDLE: dict[str, Any] = {"points": {"expire": "after 1 months without activity"}}
 
 
 def a_year_to(period: str) -> dict[str, Any]:
@@ -581,6 +586,8 @@ TURNS = [
     # 4 May + 90 days: 27 to the end of May, 30 of June, 31 of July, 2 of August.
     ("the_deadline_cancels_after_90_days", FROM_FULFILMENT, [ten("2026-05-04T12:00")], "2026-08-02T22:00", (10, 0),
      (0, 0)),
+    # 4 May + 60 days: 27 to the end of May, 30 of June, 3 of July.
+    ("another_deadline_may_be_said", WITHIN_60, [ten("2026-05-04T12:00")], "2026-07-03T22:00", (10, 0), (0, 0)),
     ("a_fulfilment_on_the_last_day_is_in_time", FROM_FULFILMENT,
      [ten("2026-05-04T12:00"), sent("2026-08-02T21:59")], "2026-08-16T22:00", (10, 0), (0, 10)),
     ("a_later_one_is_too_late", FROM_FULFILMENT, [ten("2026-05-04T12:00"), sent("2026-08-02T22:00")],
@@ -607,6 +614,12 @@ TURNS = [
      (0, 0)),
     ("and_from_30_april_it_is_the_30_may", months(1), [ten("2026-04-30T12:00")], "2026-05-30T22:00", (0, 10),
      (0, 0)),
+    ("a_day_of_the_calendar_ends_them_all", CALENDAR, [ten("2026-05-04T12:00")], "2026-12-31T23:00", (0, 10),
+     (0, 0)),
+    ("but_for_those_that_it_would_leave_less_than_ninety_days", CALENDAR, [ten("2026-11-04T12:00")],
+     "2027-12-31T23:00", (0, 10), (0, 0)),
+    ("activity_keeps_all_of_them_alive", IDLE, [ten("2026-05-04T12:00"), euros("7.00", "2", at("2026-05-20T12:00"))],
+     "2026-06-20T22:00", (0, 17), (0, 0)),
     # Activated at the midnight that begins 19 May.
     ("the_clock_starts_at_activation", FROM_PAID | A_YEAR, [ten("2026-05-04T12:00")], "2027-05-19T22:00", (0, 10),
      (0, 0)),

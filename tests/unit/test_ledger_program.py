@@ -253,11 +253,21 @@ def test_currencies_have_their_own_number_of_decimals() -> None:
     [
         ("immediate", Wait()),
         ("14 days after order.fulfilled", Wait(After.FULFILMENT, 14)),
+        ("14 days after order.fulfilled, within 60 days", Wait(After.FULFILMENT, 14, 60)),
         ("1 day after order.paid", Wait(After.EVENT, 1)),
     ],
 )
 def test_waits_are_written_in_words(text: str, wait: Wait) -> None:
     assert a_program(FIXED, pending={"order.paid": text}).wait_for("order.paid") == wait
+
+
+@pytest.mark.parametrize(
+    "text", ["14 days after order.paid, within 60 days", "1 day after order.fulfilled, within 0 days"]
+)
+def test_only_a_wait_for_a_fulfilment_has_a_deadline_and_it_is_not_at_once(text: str) -> None:
+    with pytest.raises(InvalidProgram) as refused:
+        a_program(FIXED, pending={"order.paid": text})
+    assert "ledger.pending.order.paid" in str(refused.value)
 
 
 def test_a_checkout_says_what_points_are_worth() -> None:

@@ -58,6 +58,10 @@ def test_a_program_without_the_section_offers_nothing() -> None:
     [
         ({}, Wait(days=21)),
         ({"pending": {"order.paid": "immediate"}}, Wait(days=21)),
+        (
+            {"pending": {"order.paid": "7 days after order.fulfilled, within 60 days"}},
+            Wait(days=7, after=After.FULFILLED, deadline_days=60),
+        ),
         ({"pending": {"order.paid": "7 days after order.paid"}}, Wait(days=7)),
         ({"pending": {"order.paid": "1 day after order.fulfilled"}}, Wait(days=1, after=After.FULFILLED)),
     ],

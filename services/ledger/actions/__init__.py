@@ -115,11 +115,14 @@ class Actions:
         holds: Iterable[str] = (),
         shelf: ShelfNeeds | None = None,
         others: Iterable[MemberKey] = (),
+        pools: Iterable[str] | None = None,
+        returning: Iterable[MemberKey] = (),
     ) -> AsyncIterator[Book]:
         """The book of one member, settled up to now; saved with its announcements when the block ends.
 
         `orders`, `holds` and `shelf` name what else than the member's open awards, lots, holds and rewards it touches,
-        `others` further members, whom the ledger knows.
+        `others` further members, whom the ledger knows, `pools` (where it is about pools at all) further ones than
+        the member's own, `returning` who gives back what is others'.
         """
         members = dict.fromkeys([key, *others], now)
         needs = Needs(
@@ -129,6 +132,9 @@ class Actions:
             holds={(key, hold_id) for hold_id in holds},
             shelf=shelf or ShelfNeeds(),
             persons={key} if shelf is not None else set(),
+            pools={(key[0], pool_id) for pool_id in pools or ()},
+            pooling={key} if pools is not None else set(),
+            returning=set(returning),
         )
         yield (book := await self._book_of(connection, key, needs))
         await self.finish(connection, book)

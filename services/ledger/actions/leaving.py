@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from services.ledger.actions import Actions
 from services.ledger.domain.book import Book
-from services.ledger.domain.erasure import erase
+from services.ledger.domain.erasure import ERASURE, erase
 from services.ledger.domain.exporting import ImportRow, entry_row, rows_of, short_row
 from services.ledger.domain.holds import OPEN
 from services.ledger.domain.issued import ISSUED, ShelfNeeds
 from services.ledger.domain.needs import Needs
-from services.ledger.domain.records import MemberKey
+from services.ledger.domain.records import EXPIRED, MemberKey
 from services.ledger.domain.settling import settle
 from services.ledger.errors import UnknownMember
 from services.ledger.store.merging import aliases_of
@@ -48,9 +48,10 @@ async def erase_member(
     Raises:
         UnknownMember, MemberErased: see there.
     """
-    async with actions.command(connection, key, now, shelf=ShelfNeeds()) as book:
+    async with actions.command(connection, key, now, shelf=ShelfNeeds(), returning=[key]) as book:
         found = _what_goes(book, key, now)
         erase(book, key, cause=f"erasure:{by}", at=now)
+        found = replace(found, expired=_expired(book, key))
     report = {"expired": found.expired, "holds_released": found.holds_released}
     report |= {"rewards_voided": found.rewards_voided, "awards_cancelled": found.awards_cancelled}
     report["facts_forgotten"] = list(found.facts_forgotten)
@@ -60,16 +61,23 @@ async def erase_member(
 
 def _what_goes(book: Book, key: MemberKey, now: datetime) -> Erasure:
     person = book.person(key)
-    balances = book.balances.of(key).items()
-    had = {asset: each.pending + each.available + each.held for asset, each in balances}
     return Erasure(
         now,
-        {asset: points for asset, points in had.items() if points},
+        {},
         sum(hold.state == OPEN for hold in book.holds.of(key).values()),
         sum(reward.state == ISSUED for reward in book.shelf.rewards.of(key).values()),
         sum(award.due_at is not None for award in book.awards.of(key).values()),
         tuple(name for name in PERSONAL if getattr(person, name)),
     )
+
+
+def _expired(book: Book, key: MemberKey) -> dict[str, int]:
+    """What the member had of each asset in the end; below 0 what they owed."""
+    found: Counter[str] = Counter()
+    for each in book.transfers:
+        if each.kind == ERASURE and (each.program_id, each.member_id) == key:
+            found[each.asset] += each.amount if each.to_account == EXPIRED else -each.amount
+    return {asset: points for asset, points in found.items() if points}
 
 
 async def everything_about(

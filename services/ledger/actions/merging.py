@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from services.ledger.actions import Actions
 from services.ledger.domain.book import Book
 from services.ledger.domain.joined_goals import Period, hold_joined, join_reached
+from services.ledger.domain.joining import Place, leave_merged, take_place
 from services.ledger.domain.merging import Merged, merge
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.records import MemberKey
 from services.ledger.errors import (
     AlreadyMerged,
     MemberErased,
-    MemberInHousehold,
     MergedMeanwhile,
     SameMember,
     UnknownMember,
@@ -36,7 +36,6 @@ async def merge_members(actions: Actions, connection: AnyConnection, wanted: Mer
         SameMember: the two are one already by their ids.
         UnknownMember, MemberErased, MemberMerged: see there.
         AlreadyMerged: into somebody else.
-        MemberInHousehold: the other one is in one, and has to leave it first.
         MergedMeanwhile: somebody was merged into the other one just now; try again.
     """
     survivor, other = (wanted.program_id, wanted.survivor_id), (wanted.program_id, wanted.member_id)
@@ -52,12 +51,9 @@ async def merge_members(actions: Actions, connection: AnyConnection, wanted: Mer
         return await merging.read(connection, actions.sql, before) or wanted
     if await merging.aliases_of(connection, actions.sql, other) != aliases:
         raise MergedMeanwhile(f"somebody was merged into {other[1]!r} just now; try again")
-    if (pool_id := await connection.fetchval(actions.sql.household_of, *other)) is not None:
-        raise MemberInHousehold(
-            f"member {other[1]!r} is in the household {pool_id!r}; let them leave it first"
-        )
+    place = leave_merged(book, survivor, other, wanted.merged_at)
     await actions.finish(connection, book)
-    return await _join(actions, connection, wanted, aliases)
+    return await _join(actions, connection, wanted, aliases, place)
 
 
 async def merges_into(actions: Actions, connection: AnyConnection, key: MemberKey) -> list[Merged]:
@@ -74,7 +70,8 @@ async def merges_into(actions: Actions, connection: AnyConnection, key: MemberKe
 async def _lock(actions: Actions, connection: AnyConnection, wanted: Merged, keys: set[MemberKey]) -> Book:
     """The book of all of them, settled."""
     programs = {wanted.program_id: await actions.programs.one(connection, wanted.program_id)}
-    needs = Needs(members=dict.fromkeys(keys, wanted.merged_at), detailed=set(keys))
+    pooling = {(wanted.program_id, wanted.survivor_id), (wanted.program_id, wanted.member_id)}
+    needs = Needs(members=dict.fromkeys(keys, wanted.merged_at), detailed=set(keys), pooling=pooling)
     return await actions.settled(connection, needs, programs)
 
 
@@ -92,7 +89,11 @@ def _merged_before(book: Book, survivor: MemberKey, other: MemberKey) -> MemberK
 
 
 async def _join(
-    actions: Actions, connection: AnyConnection, wanted: Merged, aliases: Iterable[MemberKey]
+    actions: Actions,
+    connection: AnyConnection,
+    wanted: Merged,
+    aliases: Iterable[MemberKey],
+    place: Place | None,
 ) -> Merged:
     """Give all rows their new owner, then join what both have of the same kind."""
     survivor, other = (wanted.program_id, wanted.survivor_id), (wanted.program_id, wanted.member_id)
@@ -107,12 +108,15 @@ async def _join(
         members=dict.fromkeys([survivor, other, *aliases], wanted.merged_at),
         detailed={survivor, other},
         persons={survivor, other},
+        pools={(wanted.program_id, place[0])} if place is not None else set(),
     )
     book = await actions.store.load(connection, needs, programs)
     await merging.load_usage(connection, actions.sql, book, [survivor, other])
     await _load_periods(actions, connection, book, [survivor], periods)
     made = merge(book, wanted, aliases=aliases)
     hold_joined(book, survivor, periods, cause=other, at=wanted.merged_at)
+    if place is not None:
+        take_place(book, survivor, *place, wanted.merged_at)
     await actions.finish(connection, book)
     await merging.add(connection, actions.sql, made)
     return made

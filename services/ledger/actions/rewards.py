@@ -30,7 +30,7 @@ async def redeem(
         UnknownMember, MemberErased, UnknownReward, RewardUnavailable, RewardSoldOut, InsufficientPoints, PoolEmpty,
         CharityUnknown, RewardConflict: see there.
     """
-    shelf = await _on_the_shelf(actions, connection, key, reward, reward_id, now)
+    shelf = await on_the_shelf(actions, connection, key, reward, reward_id, now)
     async with actions.command(connection, key, now, shelf=shelf) as book:
         issued = issuing.buy(book, key, reward, reward_id=reward_id, at=now, charity=charity)
     return issued, book
@@ -56,7 +56,7 @@ async def give(
     if reward is None:
         shelf = ShelfNeeds(rewards={(key, reward_id)})
     else:
-        shelf = await _on_the_shelf(actions, connection, key, reward, reward_id, now)
+        shelf = await on_the_shelf(actions, connection, key, reward, reward_id, now)
     async with actions.command(connection, key, now, shelf=shelf) as book:
         issued = issuing.give(book, key, reward_id=reward_id, reason=reason, at=now, name=reward, gives=gives)
     return issued, book
@@ -104,7 +104,7 @@ async def void(
     return voided, book
 
 
-async def _on_the_shelf(
+async def on_the_shelf(
     actions: Actions, connection: AnyConnection, key: MemberKey, reward: str, reward_id: str, now: datetime
 ) -> ShelfNeeds:
     """What a purchase of this reward touches beside the member: what they had of it, its stock, its codes."""

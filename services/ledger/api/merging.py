@@ -12,7 +12,6 @@ from services.ledger.domain.merging import Merged
 from services.ledger.errors import (
     AlreadyMerged,
     MemberErased,
-    MemberInHousehold,
     MemberMerged,
     SameMember,
     UnknownMember,
@@ -33,9 +32,7 @@ StaffReader = Annotated[Caller, requires("ledger:read", staff=True)]
 
 @router.post(
     "/members/{member_id}/merge",
-    responses=refuses(
-        UnknownMember, MemberErased, SameMember, AlreadyMerged, MemberMerged, MemberInHousehold
-    ),
+    responses=refuses(UnknownMember, MemberErased, SameMember, AlreadyMerged, MemberMerged),
 )
 async def merge(
     request: Request, member_id: MemberId, body: MergeIn, caller: Admin, write: Write

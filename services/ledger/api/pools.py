@@ -9,8 +9,10 @@ from fastapi import Request
 from services.ledger.actions import pools
 from services.ledger.api.checkout import hold_out, spend_out, wanted_of
 from services.ledger.api.door import MemberId, Reader, Writer, actions_of, home_of, now_of
-from services.ledger.domain.pools import Pool
+from services.ledger.api.rewards import issued_out
+from services.ledger.domain.households import Pool
 from services.ledger.errors import (
+    CharityUnknown,
     HoldConflict,
     InAnotherPool,
     InsufficientPoints,
@@ -20,23 +22,39 @@ from services.ledger.errors import (
     NotPoolOwner,
     NotUsable,
     NotWholeBlocks,
+    PoolEmpty,
     PoolFull,
     PoolsOff,
     PoolTaken,
+    RewardConflict,
+    RewardSoldOut,
+    RewardUnavailable,
     SpendConflict,
     UnknownMember,
     UnknownReceiver,
+    UnknownReward,
 )
 from services.ledger.schemas.checkout import HoldIn, HoldOut, SpendIn, SpendOut
 from services.ledger.schemas.pools import InvitationIn, JoinIn, MyPoolOut, OfferedOut, PoolNewIn, PoolOut
-from shared.http.idempotency import Write, door_router
+from services.ledger.schemas.rewards import IssuedOut, RedemptionIn
+from shared.http.idempotency import DryRun, Write, door_router
 from shared.http.openapi import refuses
 from shared.http.transaction import Reading
 
 router = door_router(prefix="/members/{member_id}/pool", tags=["pools"])
 
 MEMBER = (UnknownMember, MemberErased)
-SPENDING = (*MEMBER, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints, NotUsable, NotWholeBlocks)
+SHARING = (*MEMBER, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints)
+SPENDING = (*SHARING, NotUsable, NotWholeBlocks)
+REDEEMING = (
+    *SHARING,
+    UnknownReward,
+    RewardUnavailable,
+    RewardSoldOut,
+    PoolEmpty,
+    RewardConflict,
+    CharityUnknown,
+)
 
 
 @router.get("", responses=refuses(UnknownMember))
@@ -89,7 +107,7 @@ async def invite(
 @router.post("/join", responses=refuses(*MEMBER, PoolsOff, NotInvited, InAnotherPool, PoolFull))
 async def join(request: Request, member_id: MemberId, body: JoinIn, caller: Writer, write: Write) -> PoolOut:
     """Join a pool to which the member was invited: from now on the others may spend what the member shares."""
-    pool = await pools.join(
+    pool = await pools.enter(
         actions_of(request),
         write,
         await home_of(request, write, caller, member_id),
@@ -105,15 +123,14 @@ async def leave(request: Request, member_id: MemberId, caller: Writer, write: Wr
     pool = await pools.part(
         actions_of(request), write, await home_of(request, write, caller, member_id), now_of(request)
     )
-    return _pool_out(pool, without=member_id)
+    return _pool_out(pool)
 
 
 @router.post("/dissolve", responses=refuses(*MEMBER, NotInPool, NotPoolOwner))
 async def dissolve(request: Request, member_id: MemberId, caller: Writer, write: Write) -> PoolOut:
     """Dissolve the pool: everybody takes what they earned and is left of it. Only who has been in it longest may."""
     key = await home_of(request, write, caller, member_id)
-    pool = await pools.part(actions_of(request), write, key, now_of(request), dissolving=True)
-    return PoolOut(pool_id=pool.pool_id, members=[])
+    return _pool_out(await pools.part(actions_of(request), write, key, now_of(request), dissolving=True))
 
 
 @router.post("/spends", status_code=201, responses=refuses(*SPENDING, SpendConflict))
@@ -139,5 +156,27 @@ async def hold(request: Request, member_id: MemberId, body: HoldIn, caller: Writ
     return hold_out(made, book)
 
 
-def _pool_out(pool: Pool, without: str | None = None) -> PoolOut:
-    return PoolOut(pool_id=pool.pool_id, members=[name for name in pool.members if name != without])
+@router.post("/redemptions", status_code=201, responses=refuses(*REDEEMING))
+async def redeem(
+    request: Request,
+    member_id: MemberId,
+    body: RedemptionIn,
+    caller: Writer,
+    write: Write,
+    dry_run: DryRun = False,
+) -> IssuedOut:
+    """Buy a reward; what the member lacks of its price comes from the others. A dry run tells no code."""
+    issued, book = await pools.redeem(
+        actions_of(request),
+        write,
+        await home_of(request, write, caller, member_id),
+        reward=body.reward,
+        reward_id=body.reward_id or str(uuid.uuid4()),
+        charity=body.charity,
+        now=now_of(request),
+    )
+    return issued_out(issued, book, with_code=not dry_run)
+
+
+def _pool_out(pool: Pool) -> PoolOut:
+    return PoolOut(pool_id=pool.pool_id, members=list(pool.members))

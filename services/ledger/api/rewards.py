@@ -120,7 +120,7 @@ async def redeem(
         charity=body.charity,
         now=now_of(request),
     )
-    return _issued_out(issued, book, with_code=not dry_run)
+    return issued_out(issued, book, with_code=not dry_run)
 
 
 @router.get("/members/{member_id}/rewards", responses=refuses(UnknownMember))
@@ -163,7 +163,7 @@ async def use(
         order_id=body.order_id,
         now=now_of(request),
     )
-    return _issued_out(used, book)
+    return issued_out(used, book)
 
 
 @router.post(
@@ -182,7 +182,7 @@ async def void(
         reason=body.reason,
         now=now_of(request),
     )
-    return _issued_out(voided, book)
+    return issued_out(voided, book)
 
 
 @router.post(
@@ -220,7 +220,7 @@ async def give(
         reason=body.reason,
         now=now_of(request),
     )
-    return _issued_out(issued, book, with_code=not dry_run)
+    return issued_out(issued, book, with_code=not dry_run)
 
 
 def grant_of(wish: GrantIn, valid_until: datetime | None = None) -> Grant:
@@ -243,7 +243,8 @@ def grant_of(wish: GrantIn, valid_until: datetime | None = None) -> Grant:
     return Grant(**said)
 
 
-def _issued_out(issued: Issued, book: Book, *, with_code: bool = True) -> IssuedOut:
+def issued_out(issued: Issued, book: Book, *, with_code: bool = True) -> IssuedOut:
+    """The answer that tells of a reward; `with_code`: a dry run draws one that nobody gets."""
     coupon = book.shelf.coupon_of(issued)
     balance = book.balance((issued.program_id, issued.member_id), issued.asset)
     shown = {name: getattr(issued, name) for name in RewardOut.model_fields if hasattr(issued, name)}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.ledger.domain.budgets import BudgetKey, Portion
 from services.ledger.domain.goals import Part, Reached, have_goals
+from services.ledger.domain.households import Borrowed, Pool
 from services.ledger.domain.issued import Shelf
 from services.ledger.domain.persons import Person
 from services.ledger.domain.program import LedgerProgram, occasions_ever
@@ -68,6 +69,10 @@ class Book:
     goal_parts: Rows[MemberKey, tuple[str, str, str], Part] = field(init=False)
     goals_reached: Rows[MemberKey, tuple[str, str], Reached] = field(init=False)
     persons: Rows[MemberKey, str, Person] = field(init=False)
+    pools: Rows[str, str, Pool] = field(init=False)
+    borrowed: Rows[MemberKey, tuple[str, int], Borrowed] = field(init=False)
+    came_back: Entries[tuple[str, str, str, int, int]] = field(init=False)
+    """Lots (program, member, asset, number) that something came back to, each with the lot in whose place it did."""
     portions: Rows[str, tuple[str, str], Portion] = field(init=False)
     detailed: set[MemberKey] = field(default_factory=set)
     stored_due: dict[MemberKey, datetime | None] = field(default_factory=dict)
@@ -84,6 +89,7 @@ class Book:
     switches: dict[str, tuple[Switch, ...]] = field(default_factory=dict)
     """The versions that let something live otherwise than the version before, by program."""
     striving: dict[str, bool] = field(default_factory=dict)
+    sharing: dict[str, bool] = field(default_factory=dict)
     guests: Guests | None = None
     """Orders of guests; None where no program of the batch keeps any."""
     _counting: dict[str, bool] = field(default_factory=dict)
@@ -91,11 +97,12 @@ class Book:
     def __post_init__(self) -> None:
         for name in (
             "members", "balances", "purchases", "awards", "lots", "holds", "usage", "order_counts", "goal_parts",
-            "goals_reached", "portions", "persons",
+            "goals_reached", "portions", "persons", "pools", "borrowed",
         ):  # fmt: skip
             setattr(self, name, Rows(self.journal))
         self.transfers = Entries(self.journal)
         self.outgoing = Entries(self.journal)
+        self.came_back = Entries(self.journal)
         self.shelf = Shelf(self.journal)
 
     def versions_of(self, program_id: str) -> Versions[LedgerProgram]:

@@ -102,14 +102,25 @@ def buy(
     if before is not None:
         return _the_same(before, name, BOUGHT)
     offer = _offer(program, name)
-    sold = book.shelf.sold.get(key[0], name) or 0
-    against = reasons_against(offer, buyer_of(book, key, at), sold=sold, at=at, zone=program.zone)
-    if against:
-        raise _unavailable(offer, against, book.balance(key, offer.asset).available)
+    _check(book, key, offer, buyer_of(book, key, at), at)
     gives = _chosen(offer, charity)
     wish = _wish(offer, version.number, program.zone, reward_id=reward_id, gives=gives, at=at)
     draws = draw(offer.price, open_lots(book, key, offer.asset))
     return _issue(book, key, program, replace(wish, source=BOUGHT, price=offer.price, draws=tuple(draws)))
+
+
+def to_pay(book: Book, key: MemberKey, name: str, *, reward_id: str, at: datetime) -> tuple[int, str] | None:
+    """Price and asset of a reward that the member could buy with a full purse; None where they bought it before.
+
+    Raises:
+        UnknownReward, RewardUnavailable, RewardSoldOut: see `buy`.
+    """
+    if book.shelf.rewards.get(key, reward_id) is not None:
+        return None
+    offer = _offer(book.versions_of(key[0]).at(at).rules, name)
+    buyer = replace(buyer_of(book, key, at), available={offer.asset: offer.price})
+    _check(book, key, offer, buyer, at)
+    return offer.price, offer.asset
 
 
 def give(
@@ -182,6 +193,13 @@ def buyer_of(book: Book, key: MemberKey, at: datetime) -> Buyer:
     available = {asset: balance.available for asset, balance in book.balances.of(key).items()}
     level = levels[-1] if levels else None
     return Buyer(available, level, book.person(key).segments_at(at), had=had)
+
+
+def _check(book: Book, key: MemberKey, offer: Offer, buyer: Buyer, at: datetime) -> None:
+    zone, sold = book.versions_of(key[0]).at(at).rules.zone, book.shelf.sold.get(key[0], offer.name) or 0
+    against = reasons_against(offer, buyer, sold=sold, at=at, zone=zone)
+    if against:
+        raise _unavailable(offer, against, book.balance(key, offer.asset).available)
 
 
 def _offer(program: LedgerProgram, name: str) -> Offer:

@@ -84,10 +84,23 @@ def give_back(book: Book, key: MemberKey, asset: str, draws: Iterable[Draw], at:
     remove(book, key, asset, take(owed, sorted(lots, key=spending_order))[0])
     for lot_no in touched:
         lot = _lot(book, key, asset, lot_no)
+        if lot.remaining:
+            note_return(book, lot, lot_no)
         if lot.remaining and lot.expires_at is not None and lot.expires_at <= at:
             expire(book, lot, at)
         elif lot.remaining:
             book.schedule(key, first_look(book, lot))
+
+
+def note_return(book: Book, lot: Lot, home_no: int) -> None:
+    """Something came back to a lot, or into it in the place of lot `home_no`: where that is another's, it goes home."""
+    if not _ever_shared(book, lot.program_id):
+        return
+    key, place = (lot.program_id, lot.member_id), (lot.asset, lot.lot_no)
+    book.came_back.append((*key, *place, home_no))
+    home = book.borrowed.get(key, (lot.asset, home_no))
+    if home is not None and home_no != lot.lot_no:
+        book.borrowed.put(key, place, replace(home, lot_no=lot.lot_no))
 
 
 def open_lot(book: Book, transfer: Transfer, expires_at: datetime | None) -> Lot | None:
@@ -131,6 +144,15 @@ def expire(book: Book, lot: Lot, at: datetime) -> None:
         order_id=lot.order_id,
     )
     book.announce(transfer, PointsExpired, kind="expiry")
+
+
+def _ever_shared(book: Book, program_id: str) -> bool:
+    """Whether any version of the program has pools; what comes back is noted for these alone."""
+    found = book.sharing.get(program_id)
+    if found is None:
+        versions = book.versions_of(program_id).all
+        found = book.sharing[program_id] = any(each.rules.pools is not None for each in versions)
+    return found
 
 
 def _lot(book: Book, key: MemberKey, asset: str, lot_no: int) -> Lot:

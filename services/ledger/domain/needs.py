@@ -83,6 +83,12 @@ class Needs:
     striving: dict[tuple[MemberKey, str], set[datetime]] = field(default_factory=dict)
     """Orders of programs with goals, each with the times at which it is stated: all of their periods are needed."""
     persons: set[MemberKey] = field(default_factory=set)
+    pools: set[tuple[str, str]] = field(default_factory=set)
+    """Pools by program and id: with all their members, and what these have of each other."""
+    pooling: set[MemberKey] = field(default_factory=set)
+    """Members whose pools are needed so, if they are in any."""
+    returning: set[MemberKey] = field(default_factory=set)
+    """Members from whom goes home what is others' (it came back, or they are erased): their pools and these others."""
 
     def member(self, key: MemberKey, until: datetime) -> None:
         """This member, settled up to `until`."""
@@ -178,6 +184,8 @@ def _add_taking_back(needs: Needs, key: MemberKey, data: Any) -> None:
     needs.detailed.add(key)
     if isinstance(data, OrderRefunded | OrderCancelled):
         needs.shelf.orders.add((key[0], data.order_id))
+    elif isinstance(data, CustomerDeleted):
+        needs.returning.add(key)
 
 
 def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:

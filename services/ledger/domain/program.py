@@ -41,13 +41,17 @@ class After(Enum):
     FULFILMENT = "order.fulfilled"
 
 
+FULFILLED_WITHIN = 90
+"""Days from the payment after which a wait for a fulfilment is cancelled, where the program says no other."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """How long an award is pending. A wait for a fulfilment that never comes is cancelled after `deadline_days`."""
 
     after: After = After.NOTHING
     days: int = 0
-    deadline_days: int = 90
+    deadline_days: int = FULFILLED_WITHIN
     is_none: bool = field(init=False)
     """True where nothing is waited for."""
     is_for_fulfilment: bool = field(init=False)

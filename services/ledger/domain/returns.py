@@ -27,6 +27,7 @@ from services.ledger.domain.holds import drawn, post_of_hold, spends_of, spent_o
 from services.ledger.domain.keeping import kept_of, order_of_purchase
 from services.ledger.domain.lots import (
     give_back,
+    note_return,
     open_lot,
     open_lots,
     remove,
@@ -180,6 +181,7 @@ def _open_anew(book: Book, key: MemberKey, hold: Hold, draw: Draw, *, cause: str
     if opened is not None:
         like = replace(opened, award_id=lot.award_id, order_id=lot.order_id, opened_at=lot.opened_at)
         book.put_lot(like)
+        note_return(book, like, lot.lot_no)
 
 
 def _credit(

@@ -15,7 +15,7 @@ from typing import Any
 from services.ledger.domain import coupons
 from services.ledger.domain.book import SOURCE, Book
 from services.ledger.domain.issued import BOUGHT, CLOSED, EXPIRED, ISSUED, PROMISED, USED, VOIDED, Issued
-from services.ledger.domain.lots import give_back, open_lot
+from services.ledger.domain.lots import give_back, note_return, open_lot
 from services.ledger.domain.records import AVAILABLE, REDEEMED, Draw, MemberKey, Transfer
 from services.ledger.errors import RewardClosed
 from shared.calendar import due_in_days
@@ -232,9 +232,9 @@ def _open_anew(book: Book, key: MemberKey, reward: Issued, each: Draw, *, cause:
     transfer = _credit(book, key, reward, each.points, cause=cause, at=at, expires_at=grace)
     opened, home = open_lot(book, transfer, grace), book.lots.get(key, (reward.asset, each.lot_no))
     if opened is not None and home is not None:
-        book.put_lot(
-            replace(opened, award_id=home.award_id, order_id=home.order_id, opened_at=home.opened_at)
-        )
+        like = replace(opened, award_id=home.award_id, order_id=home.order_id, opened_at=home.opened_at)
+        book.put_lot(like)
+        note_return(book, like, home.lot_no)
 
 
 def _credit(

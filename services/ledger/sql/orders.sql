@@ -71,3 +71,16 @@ ORDER BY award_id
 -- What waits for an order that has not come: for people to look at.
 SELECT program_id, member_id, order_id, first_seen_at FROM ledger.purchase
 WHERE paid_at IS NULL AND first_seen_at < $1 ORDER BY first_seen_at LIMIT $2
+
+-- name: programs_without_fulfilments
+-- Programs whose awards have waited for a fulfilment since before a moment, and that have seen none since the first of
+-- these: the shop does not seem to tell of any.
+SELECT w.program_id, w.waiting, w.first_deadline
+FROM (
+    SELECT program_id, count(*) AS waiting, min(happened_at) AS since, min(due_at) AS first_deadline
+    FROM ledger.award WHERE state = 'waiting' AND due_at IS NOT NULL GROUP BY 1
+) AS w
+WHERE w.since < $1 AND NOT EXISTS (
+    SELECT FROM ledger.purchase AS p WHERE p.program_id = w.program_id AND p.fulfilled_at >= w.since
+)
+ORDER BY 1

@@ -40,6 +40,7 @@ from services.ledger.store.due import load_due
 from services.ledger.store.guests import save_guests
 from services.ledger.store.levels import levels_of
 from services.ledger.store.persons import load_persons, save_persons
+from services.ledger.store.pools import check_pools, load_pools, save_pools
 from services.ledger.store.rewards import load_shelf, save_shelf
 from services.ledger.store.rows import (
     award_of,
@@ -101,9 +102,13 @@ class Store:
         book.leases = True
         if not needs.members:
             return await self._load_shelf(connection, book, needs)
+        if needs.pools or needs.pooling or needs.returning:
+            await load_pools(connection, self._sql, book, needs, locking=locking, at_once=at_once)
         keys = sorted(needs.members)
         lock = self._sql.lock_members_at_once if at_once else None
         await self._load_members(connection, book, keys, lock, locking=locking)
+        if needs.returning:
+            await check_pools(connection, self._sql, book, needs.returning)
         await load_persons(connection, self._sql, book, keys, needs)
         await self._load_balances(connection, book, keys)
         await self._load_orders(connection, book, needs)
@@ -137,6 +142,7 @@ class Store:
         await budgets.save(connection, self._sql, book)
         await self._save_lots(connection, book)
         await save_shelf(connection, self._sql, book)
+        await save_pools(connection, self._sql, book)
         await erasures.forget(connection, self._sql, book)
         if len(book.transfers):
             await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))

@@ -23,13 +23,13 @@ from shared.queries import Queries
 
 MOVED = frozenset({
     "adjustment", "award", "coupon", "coupon_use", "goal_part", "goal_reached", "hold", "lot", "partner_credit",
-    "purchase", "reward",
+    "pool_lot", "purchase", "reward",
 })  # fmt: skip
 """Tables whose rows a merge gives to the survivor."""
-JOINED = frozenset({"balance", "member", "person", "usage"})
+JOINED = frozenset({"balance", "member", "person", "pool_member", "usage"})
 """Tables in which the rules join what both have."""
 LEFT = frozenset({
-    "erasure", "gift", "guest_address", "guest_order", "imported_row", "merge", "pool_lot", "pool_member", "transfer",
+    "erasure", "gift", "guest_address", "guest_order", "imported_row", "merge", "transfer",
 })  # fmt: skip
 """Tables whose rows stay with the id that they were written for; who reads them asks whose they are now."""
 
@@ -107,6 +107,9 @@ async def move_rows(
         await connection.execute(query, *both)
     await save_reached(connection, sql, reached)
     await connection.execute(sql.empty_goals_reached, *other)
+    await connection.execute(sql.move_invitations, *both)
+    await connection.execute(sql.move_borrowed, *both, *shifted)
+    await connection.execute(sql.forget_borrowed, *other[:1], survivor[1])
     await connection.execute(sql.move_lots, *both, *renamed, *shifted)
     await connection.execute(sql.move_awards, *both, *renamed)
     for query in (sql.move_holds, sql.move_rewards):

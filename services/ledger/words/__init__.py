@@ -33,7 +33,13 @@ class LedgerSection(Section):
         examples=[{"stamps": {"expire": "6 months"}, "credit": {"expire": "never"}}],
     )
     pending: dict[str, str] = Field(
-        default_factory=dict, examples=[{"order.paid": "14 days after order.fulfilled"}]
+        default_factory=dict,
+        description="How long what an event earns waits: `immediate`, or so many days after it. Orders may wait for "
+        "their first fulfilment; without one it is cancelled 90 days after the payment, or as many as `within` says.",
+        examples=[
+            {"order.paid": "14 days after order.fulfilled"},
+            {"order.paid": "14 days after order.fulfilled, within 60 days"},
+        ],
     )
     guests: Guests | None = Field(
         default=None, description="Absent: an order without a customer has no effect."
