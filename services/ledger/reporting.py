@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import Purchase
 from services.ledger.domain.reports import (
     Covered,
     RuleShare,
@@ -20,6 +21,7 @@ from services.ledger.domain.reports import (
     rule_costs,
     worth_minor,
 )
+from services.ledger.domain.returned_shares import joined, returned_shares
 from services.ledger.schemas.reports import (
     BreakageRow,
     DonationRow,
@@ -29,12 +31,17 @@ from services.ledger.schemas.reports import (
     RuleCostRow,
 )
 from services.ledger.store.reports import report_on
+from services.ledger.store.rows import award_of, purchase_of
 from shared.database import AnyConnection
 from shared.money import to_decimal_string
-from shared.programs import Programs
+from shared.programs import Programs, Versions
 from shared.queries import Queries
 
 RATE_DIGITS = 4
+MOST_RETURNED = (
+    2_000  # a second of reckoning; beyond it, what came back is shared in the ratio of what rules gave
+)
+COLUMNS_OF_ORDER = len(Purchase.__struct_fields__)
 
 
 class Reports:
@@ -108,9 +115,17 @@ class Reports:
         Raises:
             UnknownProgram, ReportRunning, ReportTookTooLong: see there.
         """
-        program = await self._newest(connection, program_id)
-        rows = await self._rows("report_rules", connection, program_id, period)
+        versions = await self._programs.one(connection, program_id)
+        program = versions.newest.rules
+        asked = _asked(program_id, period)
+        async with report_on(connection, self._sql, program_id):
+            found = await connection.fetch(self._sql.report_returned, *asked[:3], MOST_RETURNED + 1)
+            exact = len(found) <= MOST_RETURNED
+            rows = await connection.fetch(self._sql.report_rules, *asked, exact)
         shares = [_share(row) for row in rows]
+        if exact and found:
+            returned = [_returned(tuple(row), versions, period) for row in found]
+            shares = joined([*shares, *(share for each in returned for share in each)])
         return [
             RuleCostRow(
                 period=cost.share.period,
@@ -171,6 +186,11 @@ class Reports:
 
 def _asked(program_id: str, period: Covered) -> tuple[Any, ...]:
     return program_id, period.begins, period.ends, period.zone.key, period.by
+
+
+def _returned(row: tuple[Any, ...], versions: Versions[LedgerProgram], period: Covered) -> list[RuleShare]:
+    purchase, award = purchase_of(row[:COLUMNS_OF_ORDER]), award_of(row[COLUMNS_OF_ORDER:])
+    return returned_shares(purchase, award, versions, period.by, period.zone)
 
 
 def _share(row: Any) -> RuleShare:

@@ -91,6 +91,18 @@ class Reading:
         rows = await connection.fetch(self._sql.budgets_of, program_id, *after, limit)
         return [_budget_row(row, newest) for row in rows]
 
+    async def waiting_orders(
+        self, connection: AnyConnection, program_id: str, after: tuple[datetime, str, str], limit: int
+    ) -> list[Mapping[str, Any]]:
+        """What waits for an order that has not come, behind `after`: by first sight, member and order.
+
+        Raises:
+            UnknownProgram: nobody applied it.
+        """
+        await self._programs.one(connection, program_id)
+        rows = await connection.fetch(self._sql.waiting_orders, program_id, *after, limit)
+        return [dict(row) for row in rows]
+
     async def decision(self, connection: AnyConnection, key: MemberKey, event_id: str) -> Decision:
         """What an event earned, and what every rule said.
 

@@ -3,7 +3,7 @@
 Owns: contact data (name, e-mail, phone, language, zone; no other service keeps any), consents and unsubscriptions, the
 list of addresses that must not be written to, and every message with what became of it: e-mails and in-app entries.
 
-Listens to: customers signed up, updated, deleted; points earned; levels reached; referrals approved.
+Listens to: customers signed up, updated, deleted; points earned; levels reached; referrals approved; members merged.
 
 Announces: messages sent, deferred, failed, suppressed; members unsubscribed.
 

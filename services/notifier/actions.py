@@ -31,14 +31,17 @@ from services.notifier.domain.sending import (
     judge_email,
 )
 from services.notifier.domain.telling import digest_ids, settled
-from services.notifier.errors import MessageNotFound
+from services.notifier.errors import MergedMeanwhile, MessageNotFound
 from services.notifier.handlers import news_of, on
 from services.notifier.links import Unsubscription
+from services.notifier.merging import merge
 from services.notifier.smtp import Answer, Result
 from services.notifier.store import Store
 from shared import outbox
 from shared.database import AnyConnection
-from shared.events import Event
+from shared.errors import ServiceError
+from shared.events import Event, MemberMerged
+from shared.merges import cut_at_merges
 from shared.programs import Programs, unknown
 from shared.queries import Queries
 from shared.worker.records import Outcome as BatchOutcome
@@ -77,18 +80,49 @@ class Actions:
                 raise unknown(program_id)
             return programs[program_id].at(time).rules
 
-        book = Book(rules_at, self.languages, now)
-        known = [event for event in events if event.program_id in programs and event.member_id is not None]
+        refused: dict[int, ServiceError] = {}
+        told: list[Event[Any]] = []
+        for start, part in cut_at_merges(events):
+            book = Book(rules_at, self.languages, now)
+            if not isinstance(part[0].data, MemberMerged):
+                known = [each for each in part if each.program_id in programs and each.member_id is not None]
+                await self._load(connection, book, known)
+                found = on.run(part, book)
+                await self.store.save(connection, book)
+                refused |= {start + place: error for place, error in found.items()}
+            elif part[0].program_id in programs:
+                await self._merge(connection, book, part[0])
+            else:
+                refused[start] = unknown(part[0].program_id)
+            told += book.outgoing
+        return BatchOutcome(refused, told)
+
+    async def _load(self, connection: AnyConnection, book: Book, events: Sequence[Event[Any]]) -> None:
+        """Bring whoever these events are about, under the name that they bear and the one that they have now."""
+        named = {_key(event) for event in events}
+        homes = await self.store.homes(connection, named)
         digests = [
-            (news.key, digest)
-            for news in map(news_of, known)
+            (led.key, digest)
+            for news in map(news_of, events)
             if news is not None
-            for digest in digest_ids(news, rules_at(news.key[0], news.happened_at), now)
+            for led in [news.to(homes.get(news.key, news.key))]
+            for digest in digest_ids(led, book.rules_at(led.key[0], led.happened_at), book.now)
         ]
-        await self.store.load(connection, book, [_key(event) for event in known], digests)
-        refused = on.run(events, book)
-        await self.store.save(connection, book)
-        return BatchOutcome(refused, list(book.outgoing))
+        await self.store.load(connection, book, named | set(homes.values()), digests)
+        if any(book.member(key).merged_into is not None for key in named - homes.keys()):
+            raise MergedMeanwhile("a member was merged into another one just now; try again")
+
+    async def _merge(self, connection: AnyConnection, book: Book, event: Event[MemberMerged]) -> None:
+        """Two members are one person; again, or of one and the same, it changes nothing."""
+        survivor, other = ((event.program_id, each) for each in (event.data.member_id, event.data.merged_id))
+        homes = await self.store.homes(connection, [survivor, other])
+        survivor = homes.get(survivor, survivor)
+        if other not in homes and survivor != other:
+            await merge(self.store, connection, book, survivor, other)
+
+    async def home(self, connection: AnyConnection, key: Key) -> Key:
+        """The member whose name this id is: itself, unless it was merged into another one."""
+        return (await self.store.homes(connection, [key])).get(key, key)
 
     async def claim(
         self, connection: AnyConnection, *, now: datetime, limit: int, lease: timedelta
@@ -153,7 +187,7 @@ class Actions:
 
     async def unsubscribe(self, connection: AnyConnection, link: Unsubscription, now: datetime) -> None:
         """No more of this purpose on this channel, from now on; a second time changes nothing."""
-        key = (link.program_id, link.member_id)
+        key = await self.home(connection, (link.program_id, link.member_id))
         book = Book(_no_rules, self.languages, now)
         await self.store.load(connection, book, [key], [])
         preferences = book.recipient(key).preferences
@@ -161,8 +195,8 @@ class Actions:
             return
         book.put_preference(
             Preference(
-                program_id=link.program_id,
-                member_id=link.member_id,
+                program_id=key[0],
+                member_id=key[1],
                 purpose=link.purpose,
                 channel=link.channel,
                 granted=False,

@@ -58,7 +58,7 @@ async def list_messages(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Page[MessageOut]:
     """Every message to a member on every channel, newest first, with what became of it."""
-    key = (caller.program_id, member_id)
+    key = await _actions(request).home(connection, (caller.program_id, member_id))
     speaker = await _speaker(request, connection, key)
     found = await _actions(request).store.page(
         connection, key, after=MESSAGES.read(cursor), limit=limit + 1, channel=channel
@@ -78,7 +78,8 @@ async def list_inbox(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Inbox:
     """The entries of a member's inbox, newest first, in the member's language."""
-    key, store = (caller.program_id, member_id), _actions(request).store
+    store = _actions(request).store
+    key = await _actions(request).home(connection, (caller.program_id, member_id))
     speaker = await _speaker(request, connection, key)
     found = await store.inbox_page(
         connection, key, after=INBOX.read(cursor), limit=limit + 1, unread_only=unread
@@ -97,7 +98,7 @@ async def mark_read(
     request: Request, caller: Writer, connection: Write, member_id: MemberId, message_id: MessageId
 ) -> InboxEntry:
     """The first time counts; again changes nothing."""
-    key = (caller.program_id, member_id)
+    key = await _actions(request).home(connection, (caller.program_id, member_id))
     speaker = await _speaker(request, connection, key)
     kept = await _actions(request).mark_read(connection, key, message_id, request.app.state.clock())
     return speaker.entry(kept)

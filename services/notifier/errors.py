@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.errors import Kind, ServiceError
+from shared.errors import Kind, ServiceError, Unavailable
 
 
 class MessageNotFound(ServiceError):
@@ -24,3 +24,9 @@ class TemplateInvalid(ServiceError):
 
     kind = Kind.INVALID
     code = "template_invalid"
+
+
+class MergedMeanwhile(Unavailable):
+    """Somebody was merged into another member just now; try again."""
+
+    code = "merged_meanwhile"

@@ -11,7 +11,8 @@ from typing import Any
 
 from services.notifier.domain import facts
 from services.notifier.domain.book import Book
-from services.notifier.domain.members import DETAILS, EVERY_CHANNEL, Preference
+from services.notifier.domain.members import DETAILS, EVERY_CHANNEL, Member, Preference
+from services.notifier.domain.merging import joined
 from services.notifier.domain.rules import Trigger
 from services.notifier.domain.telling import News, tell
 from shared.cloudevents import event_key
@@ -35,6 +36,9 @@ def learn_of_customer(event: Event[CustomerSignedUp | CustomerUpdated], book: Bo
     """Keeps how to reach them and what they agreed to; mail that waited for an address is due."""
     book.rules_at(event.program_id, event.time)
     before = book.member((event.program_id, event.data.customer_id))
+    if before.merged_into is not None:
+        _learn_by_old_name(event, book, book.home(before.key))
+        return
     if before.erased_at is not None:
         return
     after = before.told({name: getattr(event.data, name) for name in DETAILS}, event.time)
@@ -55,11 +59,47 @@ def learn_of_customer(event: Event[CustomerSignedUp | CustomerUpdated], book: Bo
         )
 
 
+def _learn_by_old_name(
+    event: Event[CustomerSignedUp | CustomerUpdated], book: Book, home: tuple[str, str]
+) -> None:
+    """What is told of an account that was merged away fills gaps and can say no; it clears and replaces nothing."""
+    before = book.member(home)
+    if before.erased_at is not None:
+        return
+    said = Member(program_id=home[0], member_id=home[1]).told(
+        {name: getattr(event.data, name) for name in DETAILS}, event.time
+    )
+    after = joined(before, said)
+    if after != before:
+        book.put_member(after)
+    if after.email and after.email != before.email:
+        book.reached.append(home)
+    for consent in event.data.consents:
+        if not consent.granted:
+            channel = consent.channel or EVERY_CHANNEL
+            book.put_preference(
+                Preference(
+                    program_id=home[0],
+                    member_id=home[1],
+                    purpose=consent.purpose,
+                    channel=channel,
+                    granted=False,
+                    since=event.time,
+                    proof=consent.proof,
+                )
+            )
+
+
 @on(CustomerDeleted)
 def forget_customer(event: Event[CustomerDeleted], book: Book) -> None:
-    """Contact data and the content of messages go; that there was somebody stays, so that nothing is kept again."""
+    """Contact data and the content of messages go; that there was somebody stays, so that nothing is kept again.
+
+    Of an id that was merged into another member it forgets nobody: shops delete what they merged away.
+    """
     book.rules_at(event.program_id, event.time)
     member = book.member((event.program_id, event.data.customer_id))
+    if member.merged_into is not None:
+        return
     book.put_member(member.erased(event.time))
     book.erased.append(member.key)
 
@@ -69,7 +109,8 @@ def tell_of_it(event: Event[Any], book: Book) -> None:
     """Tells the member, as the program says."""
     news = news_of(event)
     if news is not None:
-        tell(book, news)
+        book.rules_at(event.program_id, event.time)
+        tell(book, news.to(book.home(news.key)))
 
 
 def news_of(event: Event[Any]) -> News | None:

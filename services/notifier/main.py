@@ -22,6 +22,7 @@ from services.notifier.smtp import SmtpMailer, SmtpServer
 from services.notifier.store import Store
 from services.notifier.verify import verify
 from shared.events import (
+    MemberMerged,
     MemberUnsubscribed,
     MessageDeferred,
     MessageFailed,
@@ -118,7 +119,7 @@ SERVICE = Service(
     package=notifier,
     version=VERSION,
     settings=Settings,
-    listens=on.classes,
+    listens=(*on.classes, MemberMerged),
     announces=(MessageSent, MessageDeferred, MessageFailed, MessageSuppressed, MemberUnsubscribed),
     routers=(api.router,),
     public_routers=(api.public_router,),

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from services.notifier.domain.book import Book
 from services.notifier.domain.members import Key, Member, Preference
+from services.notifier.domain.merging import Digests
 from services.notifier.domain.messages import Kept, Message, Outcome, State, Why
 from services.notifier.domain.rules import Channel
 from shared.database import AnyConnection
@@ -58,6 +59,29 @@ class Store:
             await connection.execute(
                 self._sql.wake_messages, *_columns(sorted(set(book.reached)), 2), book.now
             )
+
+    async def homes(self, connection: AnyConnection, keys: Iterable[Key]) -> dict[Key, Key]:
+        """Into whom those of these members were merged that were; nobody there was merged further."""
+        rows = await connection.fetch(self._sql.homes_of, *_columns(sorted(set(keys)), 2))
+        return {
+            (row["program_id"], row["member_id"]): (row["program_id"], row["merged_into"]) for row in rows
+        }
+
+    async def digests(self, connection: AnyConnection, key: Key) -> list[Message]:
+        """All digests of a member, locked."""
+        return [_message(row) for row in await connection.fetch(self._sql.lock_digests, *key)]
+
+    async def give_messages(
+        self, connection: AnyConnection, survivor: Key, other: Key, digests: Digests, now: datetime
+    ) -> None:
+        """Make all messages of the other one the survivor's; both are locked."""
+        ids = [[pair[at] for pair in digests.renamed] for at in (0, 1)]
+        folded = [each.message_id for each in digests.folded]
+        await self._grow_digests(connection, digests.grown)
+        await connection.execute(self._sql.fold_digests, *other, now, folded)
+        await connection.execute(self._sql.move_messages, *other, survivor[1], *ids)
+        await connection.execute(self._sql.forget_preferences, [other[0]], [other[1]])
+        await connection.execute(self._sql.mark_merged, *other, survivor[1])
 
     async def members(self, connection: AnyConnection, keys: Iterable[Key]) -> dict[Key, Member]:
         """Members by key, without a lock; those unknown are left out."""
@@ -181,6 +205,10 @@ class Store:
                 for row in await fetch(sql.verify_erased, MAX_FAULTS)
             ),
             *(
+                f"{row['program_id']}: something is kept of {row['member_id']}, who was merged into another member"
+                for row in await fetch(sql.verify_merged, MAX_FAULTS)
+            ),
+            *(
                 f"{_place(row)} counts as sent, but no attempt was made"
                 for row in await fetch(sql.verify_sent, MAX_FAULTS)
             ),
@@ -194,11 +222,12 @@ class Store:
 
     async def _save_members(self, connection: AnyConnection, members: Sequence[Member]) -> None:
         rows = [
-            (*m.key, m.email, m.phone, m.name, m.language, m.time_zone, m.country, m.changed_at, m.erased_at)
+            (*m.key, m.email, m.phone, m.name, m.language, m.time_zone, m.country, m.changed_at, m.erased_at,
+             m.merged_into)
             for m in sorted(members, key=lambda member: member.key)
-        ]
+        ]  # fmt: skip
         if rows:
-            await connection.execute(self._sql.save_members, *_columns(rows, 10))
+            await connection.execute(self._sql.save_members, *_columns(rows, 11))
 
     async def _save_preferences(self, connection: AnyConnection, preferences: Sequence[Preference]) -> None:
         rows = [(*p.key, p.purpose, p.channel, p.granted, p.since, p.proof) for p in preferences]

@@ -13,16 +13,17 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 import yaml
+from pydantic import BaseModel
 
 from shared.cli.session import NotAvailable, database_of, service_of, settings_of
 from shared.cli.speech import cell, command, console, moment, say, say_json, table, visible, warn
 from shared.clock import system_clock
-from shared.database import transaction_or_trial
+from shared.database import AnyConnection, transaction_or_trial
 from shared.program_changes import Change, changes_between
 from shared.program_documents import check_program, read_yaml, warnings_in
 from shared.program_file import InvalidProgram, ProgramFile
-from shared.programs import BEGINNING_OF_TIME, Programs, Version, unknown
-from shared.service import Service
+from shared.programs import BEGINNING_OF_TIME, Programs, Version, Versions, unknown
+from shared.service import Service, open_ports
 
 LINE_CHARACTERS = 110
 
@@ -99,16 +100,19 @@ async def apply(
     """
     service = service_of(context)
     read, program_id = read_checked(service, file, as_json=as_json)
-    before, version = await _apply(service, read, program_id, expect, dry_run=dry_run)
+    before, version, trial = await _apply(service, read, program_id, expect, dry_run=dry_run)
     changes = changes_between(before.document if before else {}, read.document)
     warnings = warnings_in(read, service.program_warnings)
     if as_json:
         head = {"program": program_id, "version": version.number, "dry_run": dry_run}
-        say_json({**head, "changes": [_change(change) for change in changes], "warnings": warnings})
+        told = {**head, "changes": [_change(change) for change in changes], "warnings": warnings}
+        say_json(told | ({"trial": trial} if dry_run else {}))
         return
     _tell(file, warnings, "warning: ")
     for change in changes:
         say(visible(_sentence(change)))
+    if trial is not None:
+        _tell_trial(trial)
     if before is not None and before.number == version.number:
         say(f"{service.name}: version {version.number} of {program_id} is in force already")
     else:
@@ -177,8 +181,9 @@ _Writer.add_representer(list, _Writer._items)
 
 async def _apply(
     service: Service, read: ProgramFile, program_id: str, expect: int | None, *, dry_run: bool
-) -> tuple[Version[Any] | None, Version[Any]]:
-    """The version in force before, and the one after."""
+) -> tuple[Version[Any] | None, Version[Any], dict[str, Any] | None]:
+    """The version in force before, the one after, and what a dry run tells of it where the service tries programs."""
+    trial = None
     programs = Programs(service.load_machinery(), service.parse_program)
     async with (
         database_of(service, settings_of(service)) as connection,
@@ -188,7 +193,45 @@ async def _apply(
         version = await programs.apply(
             connection, program_id, read.document, now=system_clock(), expected_version=expect
         )
-    return (known.newest if known else None), version
+        if dry_run and known is not None and version.number != known.newest.number:
+            trial = await _tried(service, connection, known, version)
+    return (known.newest if known else None), version, trial
+
+
+async def _tried(
+    service: Service, connection: AnyConnection, known: Versions[Any], wanted: Version[Any]
+) -> dict[str, Any] | None:
+    """What the service says of a version that is not in force; None where it tries none."""
+    ports = await open_ports(service, settings_of(service))
+    try:
+        trial = service.build(ports).state.get("try_program")
+        if trial is None:
+            return None
+        found: BaseModel = await trial(connection, known, wanted, system_clock())
+        return found.model_dump(mode="json")
+    finally:
+        await ports.pool.close()
+
+
+def _tell_trial(trial: dict[str, Any]) -> None:
+    """Whatever a service says of a trial: sentences as they are, lists of rows as tables, the rest by its name."""
+    for name, said in trial.items():
+        if not isinstance(said, list):
+            say(visible(f"{name}: {said}"))
+        elif said and isinstance(said[0], dict):
+            numbers = [word for word, value in said[0].items() if _is_number(value)]
+            shown = table(*said[0], numbers=numbers)
+            for row in said:
+                shown.add_row(*[cell(value) for value in row.values()])
+            say(f"{name.replace('_', ' ')}:")
+            console().print(shown)
+        else:
+            for sentence in said:
+                say(visible(f"* {sentence}"))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and value.replace(".", "", 1).isdecimal())
 
 
 def _read(file: Path) -> ProgramFile:

@@ -1,7 +1,8 @@
-"""One story through all four services, as processes on real servers: a friend comes, buys, rises, and sends back.
+"""Stories through all four services, as processes on real servers: a friend comes, buys, rises, and sends back; two
+accounts turn out to be one person's.
 
-It is told in the past, so that what has to wait is over by now. The shop talks over Kafka; everything is looked at as
-an integrator would, over HTTP.
+They are told in the past, so that what has to wait is over by now. The shop talks over Kafka; everything is looked at
+as an integrator would, over HTTP.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from typing import Any
 from httpx import AsyncClient, ConnectError
 
 from deploy.local.ports import free_port
-from shared.events import CustomerSignedUp, Event, OrderPaid, OrderRefunded
+from shared.events import CustomerDeleted, CustomerSignedUp, Event, OrderPaid, OrderRefunded
 from tests.support.events import an_event
 from tests.support.house import NAMES, House, a_house, until
 from tests.support.keys import KeyPair
 
-ANNA, BEN = "anna", "ben"
+ANNA, BEN, CLEO, OLD = "anna", "ben", "cleo", "old-7"
 DEADLINE_SECONDS = 45
 SCOPES = " ".join(f"{name}:{verb}" for name in (*NAMES, "program") for verb in ("read", "write"))
+SCOPES += " ledger:admin"
 
 
 @dataclass
@@ -44,6 +46,10 @@ class Shop:
         event = an_event(data, at=self.on_day(day))
         await self.house.publish(event)
         return event
+
+    async def tells_now(self, data: Any) -> None:
+        """Publish what happens just now."""
+        await self.house.publish(an_event(data, at=datetime.now(UTC)))
 
     async def asks(self, service: str, path: str) -> Any:
         """The JSON that a service answers; None where it knows of nothing (yet)."""
@@ -169,6 +175,75 @@ async def test_a_friend_comes_buys_rises_and_sends_back(tmp_path: Path, keys: Ke
             "reversal",
             125,
         )
+        assert await shop.house.differences(*NAMES) == {}
+        for name in NAMES:
+            assert await shop.house.query(f"SELECT count(*) FROM {name}.dead_letter") == 0, name
+        await shop.house.stop(*shop.house.processes)
+
+
+async def test_two_accounts_turn_out_to_be_one_persons(tmp_path: Path, keys: KeyPair) -> None:
+    async with a_shop(tmp_path, keys) as shop:
+        # Anna has two accounts, and a code in each. Cleo came through the old one.
+        for member in (ANNA, OLD):
+            await shop.tells(
+                0, CustomerSignedUp(customer_id=member, email=f"{member}@example.org", language="fr")
+            )
+        await shop.has("Anna is welcomed", ANNA, 50)
+        await shop.has("and under her other name", OLD, 50)
+        old_code = (await shop.asks("referrals", f"{OLD}/referrals"))["code"]
+        await shop.tells(
+            10, CustomerSignedUp(customer_id=CLEO, email="cleo@example.org", referral_code=old_code)
+        )
+        await shop.tells(11, OrderPaid(order_id="c-1", customer_id=CLEO, total="40.00"))
+        await shop.has("the old account is rewarded for Cleo", OLD, 50 + 300)
+
+        # She buys for 200 dollars with each: not enough for a level. Then the shop merges the two.
+        for number, member in enumerate((ANNA, OLD)):
+            await shop.tells_now(OrderPaid(order_id=f"a-{number}", customer_id=member, total="200.00"))
+            await shop.has("it is booked", member, 250 + 300 * number, waiting=True)
+        await shop.house.caught_up(*NAMES, seconds=DEADLINE_SECONDS)
+        assert await shop.level(ANNA) == await shop.level(OLD) == "Listener"
+        merge = await shop.clients["ledger"].post(
+            f"/v1/members/{ANNA}/merge", json={"from": OLD, "reason": "the same person"}
+        )
+        assert merge.status_code == 200, merge.text
+
+        # Together they are 400 dollars: she is a Collector, with the entry reward.
+        await shop.has("Anna has both, and rises", ANNA, 250 + 550 + 100, waiting=True)
+        assert await shop.level(ANNA) == await shop.level(OLD) == "Collector"
+
+        # An order under the old name earns a quarter more; one of that name comes back, and takes what it gave.
+        await shop.tells_now(OrderPaid(order_id="a-2", customer_id=OLD, total="100.00"))
+        await shop.has("the order under the old name", ANNA, 900 + 125, waiting=True)
+        await shop.tells_now(OrderRefunded(order_id="a-1", customer_id=OLD, refund_id="r-1", amount="200.00"))
+        await shop.has("the refund under the old name", ANNA, 900 + 125 - 200, waiting=True)
+
+        # Ben comes with the old code: Anna is rewarded. The shop deletes the old account: that forgets nobody.
+        await shop.tells_now(CustomerDeleted(customer_id=OLD))
+        await shop.tells(
+            12, CustomerSignedUp(customer_id=BEN, email="ben@example.org", referral_code=old_code)
+        )
+        await shop.tells(13, OrderPaid(order_id="b-1", customer_id=BEN, total="40.00"))
+        await shop.has("Anna is rewarded for Ben", ANNA, 825 + 300, waiting=True)
+        await shop.has("and Ben, too", BEN, 50 + 40 + 100)
+        await shop.house.caught_up(*NAMES, seconds=DEADLINE_SECONDS)
+
+        # Under either name everybody finds the same.
+        for service, path in (("referrals", "referrals"), ("notifier", "inbox"), ("ledger", "balances")):
+            mine, same = [await shop.asks(service, f"{member}/{path}") for member in (ANNA, OLD)]
+            assert mine | {"member_id": ""} == same | {"member_id": ""}
+        brought = (await shop.asks("referrals", f"{OLD}/referrals"))["brought"]
+        assert {(each["counterpart_id"], each["state"]) for each in brought} == {
+            (CLEO, "approved"),
+            (BEN, "approved"),
+        }
+        standing = await shop.asks("tiers", f"{OLD}/standing")
+        assert (standing["level"], standing["progress"]["spent"]["amount"]) == ("Collector", "300.00")
+        found = await shop.asks("notifier", f"{ANNA}/inbox")
+        names = sorted(entry["name"] for entry in found["items"] if entry["name"] != "points.earned")
+        assert names == ["referral.approved", "referral.approved", "tier.raised"]
+
+        # The books balance, everywhere, and nothing was refused.
         assert await shop.house.differences(*NAMES) == {}
         for name in NAMES:
             assert await shop.house.query(f"SELECT count(*) FROM {name}.dead_letter") == 0, name

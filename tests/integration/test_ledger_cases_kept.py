@@ -18,7 +18,15 @@ from services.ledger.main import SERVICE
 from shared.events import Event
 from shared.rows import replace
 from tests.support import second_opinion
-from tests.support.events import NOON, a_fulfilment, a_record, an_order_paid
+from tests.support.events import (
+    MEMBER,
+    NOON,
+    a_cancellation,
+    a_fulfilment,
+    a_record,
+    a_refund,
+    an_order_paid,
+)
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_document, at
 from tests.support.services import Running, running
@@ -87,7 +95,7 @@ async def test_points_turn_at_their_moment_over_postgres_too(ledger: Running) ->
 
 
 async def test_who_waits_for_fulfilments_and_sees_none_is_told_to_people(ledger: Running) -> None:
-    waits = {"pending": {"order.paid": "14 days after order.fulfilled"}}
+    waits: dict[str, Any] = {"pending": {"order.paid": "14 days after order.fulfilled"}}
     first, second = an_order_paid("10.00"), an_order_paid("10.00", program="other")
     for program in ("demo", "other"):
         await ledger.applies(a_document(PER_EURO, **waits) | {"program": program})
@@ -97,6 +105,25 @@ async def test_who_waits_for_fulfilments_and_sees_none_is_told_to_people(ledger:
     assert await ledger.runs("report_unfulfilled") == 2
     await ledger.receives(a_fulfilment(second, at=ledger.now))
     assert await ledger.runs("report_unfulfilled") == 1
+
+
+async def test_what_came_before_its_order_is_listed_for_people_until_the_order_comes(ledger: Running) -> None:
+    await ledger.applies(a_document(PER_EURO))
+    orders = [an_order_paid("10.00", order_id=name) for name in "abc"]
+    await ledger.receives(a_refund(orders[0], amount="3.00", refund_id="r-1"))
+    await ledger.receives(a_fulfilment(orders[1]), a_cancellation(orders[2]))
+    async with ledger.client() as client:
+        first = (await client.get("/v1/waiting-orders?limit=1")).json()
+        rest = (await client.get(f"/v1/waiting-orders?cursor={first['next']}")).json()
+        found = [
+            (each["order_id"], each["refunds"], each["fulfilled"], each["cancelled"])
+            for each in first["items"] + rest["items"]
+        ]
+        await ledger.receives(*orders)
+        assert (await client.get("/v1/waiting-orders")).json()["items"] == []
+    assert sorted(found) == [("a", ["r-1"], False, False), ("b", [], True, False), ("c", [], False, True)]
+    async with ledger.client(member=MEMBER) as client:
+        assert (await client.get("/v1/waiting-orders")).status_code == 403
 
 
 async def outcome(

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from httpx import AsyncClient
 
+from services.ledger.actions import trials
 from services.ledger.main import SERVICE
+from services.ledger.store import trials as store
 from shared.cli.programs import as_yaml
 from tests.support.events import NOON, a_line, an_order_paid
 from tests.support.keys import KeyPair
@@ -61,7 +63,14 @@ async def test_a_dry_run_tells_what_the_newest_orders_would_have_earned(
         "base": ("15.5", "31"),
         "tea counts double": ("10", "20"),
     }
-    assert trial["expiry"] == [{"asset": "points", "open_lots": 2, "points": 25}]
+    (expiry,) = trial["expiry"]
+    assert (expiry["open_lots"], expiry["points"], expiry["looked_at"]) == (2, 25, 2)
+    assert (expiry["longer_lots"], expiry["longer_points"], expiry["same_lots"]) == (2, 25, 0)
+    assert trial["sentences"][:2] == [
+        "rule `base` gives 2 points per 1.00 EUR instead of 1 point per 1.00 EUR",
+        "points: `expire` is 24 months instead of 12 months",
+    ]
+    assert [each["what"] for each in trial["left_out"]] == ["caps", "refunds"]
     assert {change["path"] for change in said["changes"]} >= {"ledger.earn[base].points"}
 
 
@@ -111,3 +120,30 @@ async def test_of_two_who_change_it_at_once_one_is_told_that_it_changed(
     assert {each["status"] for each in answers[3:]} <= {200, 412}
     versions = (await merchant.get("/v1/program/versions")).json()["items"]
     assert [each["version"] for each in versions] == [2, 1]
+
+
+async def test_a_rule_that_counts_orders_counts_them_beyond_the_trial(
+    ledger: Running, merchant: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(merchant)
+    monkeypatch.setattr(trials, "ORDERS_TRIED", 2)
+    times = [NOON + timedelta(hours=number) for number in range(4)]
+    await ledger.receives(*[an_order_paid("10.00", order_id=f"o-{at.hour}", at=at) for at in times])
+    ledger.now += timedelta(days=1)
+    third = {"rule": "third", "on": "order.paid", "if": {"order_number": "3"}, "points": "7"}
+    trial = (await put(merchant, '"1"', "?dry_run=true", earn=[*RULES, third]))["trial"]
+    assert (trial["orders"], trial["assets"]) == (2, [{"asset": "points", "before": 20, "after": 27}])
+
+
+async def test_where_orders_cannot_be_found_in_time_the_rest_is_told(
+    ledger: Running, merchant: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(merchant)
+    await ledger.receives(an_order_paid("10.00"))
+    ledger.now += timedelta(days=1)
+    slow = "SELECT pg_sleep(60), $1::text, $2::timestamptz, $3::timestamptz, $4::int, $5::boolean"
+    monkeypatch.setattr(ledger.ports.sql, "recent_purchases", slow, raising=False)
+    monkeypatch.setattr(store, "TRIAL_SECONDS", 0.05)
+    trial = (await put(merchant, '"1"', "?dry_run=true", earn=TWICE))["trial"]
+    assert (trial["orders"], trial["left_out"][0]["what"]) == (0, "orders")
+    assert len(trial["sentences"]) == 1

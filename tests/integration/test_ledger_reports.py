@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from services.ledger import reporting
 from services.ledger.errors import ReportTookTooLong
 from services.ledger.main import SERVICE
 from services.ledger.store import reports
@@ -67,11 +68,19 @@ async def rows_of(ledger: Running, report: str, *names: str, query: str = "") ->
 async def test_rules_share_what_was_awarded_and_taken_back_to_the_last_point(ledger: Running) -> None:
     found = await rows_of(ledger, "cost-per-rule", "period", "rule", "awards", "awarded", "reversed", "worth")
     assert found == [
-        ("2026-05-01", "base", 1, 60, 39, "0.21"),
-        ("2026-05-01", "big basket", 1, 50, 33, "0.17"),
-        ("2026-05-01", "tea counts double", 1, 23, 15, "0.08"),
+        ("2026-05-01", "base", 1, 60, 37, "0.23"),
+        ("2026-05-01", "big basket", 1, 50, 50, "0.00"),
+        ("2026-05-01", "tea counts double", 1, 23, 0, "0.23"),
         ("2026-06-01", "base", 1, 7, 0, "0.07"),
     ]
+
+
+async def test_where_very_many_came_back_they_are_shared_in_the_ratio_of_what_was_given(
+    ledger: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "MOST_RETURNED", 0)
+    found = await rows_of(ledger, "cost-per-rule", "rule", "awarded", "reversed", query="?to=2026-05-31")
+    assert found == [("base", 60, 39), ("big basket", 50, 33), ("tea counts double", 23, 15)]
 
 
 async def test_what_is_owed_is_what_the_books_say_now_and_at_any_moment_before(ledger: Running) -> None:
@@ -117,6 +126,21 @@ async def test_breakage_tells_used_expired_and_left_by_the_month_they_became_ava
         ("2026-05-01", 133, 127, 6, 0, "0.0451"),
         ("2026-06-01", 7, 0, 0, 7, "0.0000"),
     ]
+
+
+async def test_what_was_given_to_another_member_was_issued_once(ledger: Running) -> None:
+    terms = {"older_than": "0 days"}
+    ledger.now = JUNE + timedelta(days=1)
+    await ledger.applies(tea_and_cups(spend=SPEND, transfers=terms))
+    await ledger.receives(a_sign_up("bob", at=JUNE))
+    names = ("period", "lots", "issued", "used", "remaining")
+    before = await rows_of(ledger, "breakage", *names, query="?from=2026-05-01")
+    await does(ledger, f"{MEMBER}/transfers", to="bob", points=20, transfer_id="g-1")
+    assert await rows_of(ledger, "breakage", *names, query="?from=2026-05-01") == before
+    ledger.now = datetime(2027, 6, 2, 12, 0, tzinfo=UTC)
+    await ledger.runs("settle_due")
+    (may, *_) = await rows_of(ledger, "breakage", "issued", "used", "expired", query="?from=2026-05-01")
+    assert may == (133, 87, 46)
 
 
 async def test_redemptions_and_donations_are_counted_where_they_belong(ledger: Running) -> None:

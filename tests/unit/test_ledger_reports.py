@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ledger.domain.reports import RuleShare, covered, outstanding, rule_costs, worth_minor
+from services.ledger.domain.returned_shares import returned_shares
 from services.ledger.domain.spending import Checkout
 from shared.errors import InvalidInput
+from tests.support.events import MEMBER, PROGRAM, a_line, a_refund, an_order_paid
+from tests.support.ledger import PER_EURO, Desk, a_document, a_rule
 
 PARIS = ZoneInfo("Europe/Paris")
 LATE = datetime(2026, 5, 31, 23, 0, tzinfo=UTC)
@@ -95,3 +98,23 @@ def test_what_rules_cost_adds_up_to_what_was_awarded_and_taken_back(
         points * percent // 100 for points, percent, _ in awards
     )
     assert all(abs(cost.awarded - cost.share.awarded) < 1 for cost in found)
+
+
+TEA = a_rule("tea counts double", if_={"category": "tea"}, times="2")
+BASKET = a_rule("big basket", if_={"order_at_least": "60.00 EUR"}, points="50")
+
+
+@given(st.integers(1, 6489), st.sampled_from(["day", "week", "month", "year"]))
+def test_what_rules_bear_of_a_return_adds_up_to_what_was_taken_back(cents: int, by: str) -> None:
+    desk = Desk(a_document(PER_EURO, TEA, BASKET))
+    lines = (a_line("25.00", line_id="tea", categories=("tea",)), a_line("40.00", line_id="cup"))
+    order = an_order_paid("65.00", lines=lines)
+    desk.receives(order, a_refund(order, amount=f"{cents / 100:.2f}"))
+    purchase = desk.book.purchases.get((PROGRAM, MEMBER), order.data.order_id)
+    assert purchase is not None
+    award, versions = desk.award(order), desk.book.versions_of(PROGRAM)
+    shares = returned_shares(purchase, award, versions, by, PARIS)
+    assert sum(share.awarded for share in shares) == award.points
+    assert sum(share.reversed for share in shares) == award.reversed
+    basket = next(share for share in shares if share.rule == "big basket")
+    assert basket.reversed == basket.awarded or cents <= 500

@@ -18,12 +18,14 @@ from services.ledger.api import (
     previews,
     reports,
     rewards,
+    waiting,
 )
 
 routers = (
     points.router,
     checkout.router,
     rewards.router,
+    waiting.router,
     coupons.router,
     budgets.router,
     previews.router,

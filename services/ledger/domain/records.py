@@ -162,6 +162,8 @@ class Lot(Row, frozen=True, gc=False):
     expired: int = 0
     told_at: datetime | None = None
     """Up to when nothing is left to be told of its expiry."""
+    received: bool = False
+    """Whether it came out of another member's lot, where it was issued."""
 
 
 class Draw(Row, frozen=True, gc=False):

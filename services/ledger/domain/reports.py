@@ -1,8 +1,9 @@
 """What a merchant's reports mean: which days they cover, what points are worth, how rules share an award.
 
 Worked example: an order gave 133 points: `base` 60, `tea counts double` 23.08, `big basket` 50, together 133.08. A
-report says whole points that add up: 60, 23 and 50, by largest remainder. Of the 133, the cup takes 87 back: each rule
-bears its part of that, 39, 15 and 33. With 100 points worth 1.00 EUR the other 46 points cost 0.46 EUR.
+report says whole points that add up: 60, 23 and 50, by largest remainder. Of the 133, the cup takes 87 back: the
+basket's 50 and 37 of `base`, as the rules of the award say of what is kept (`returned_shares`). With 100 points worth
+1.00 EUR the other 46 points cost 0.46 EUR.
 
 What a newcomer would get wrong: what expires at the midnight after 30 April expires in April, for the member and for
 the report. And a report never rounds before it adds: shares stay exact until they are shown.
@@ -111,9 +112,9 @@ def rule_costs(shares: Sequence[RuleShare]) -> list[RuleCost]:
     found: dict[int, RuleCost] = {}
     for places in groups.values():
         awarded = _whole([shares[place].awarded for place in places])
-        taken = _whole([shares[place].reversed for place in places])
-        for place, gave, took in zip(places, awarded, taken, strict=True):
-            found[place] = RuleCost(shares[place], gave, took)
+        kept = _whole([shares[place].awarded - shares[place].reversed for place in places])
+        for place, gave, left in zip(places, awarded, kept, strict=True):
+            found[place] = RuleCost(shares[place], gave, gave - left)
     return [found[place] for place in range(len(shares))]
 
 

@@ -61,7 +61,7 @@ def _open_like(
     for like, points in parts:
         number = next_lot_no(book, key, asset)
         lot = Lot(*key, asset, number, None, None, like.opened_at, like.expires_at, points, points)
-        lot = without_past(book, replace(lot, told_at=like.told_at), at)
+        lot = without_past(book, replace(lot, told_at=like.told_at, received=True), at)
         book.put_lot(lot)
         book.schedule(key, first_look(book, lot))
 

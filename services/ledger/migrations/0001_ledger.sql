@@ -112,6 +112,8 @@ CREATE TABLE ledger.lot (
     amount bigint NOT NULL CHECK (amount > 0),
     remaining bigint NOT NULL CHECK (remaining BETWEEN 0 AND amount),
     expired bigint NOT NULL DEFAULT 0 CHECK (expired BETWEEN 0 AND amount),
+    -- it came out of another member's lot: a gift, or points of a pool
+    received boolean NOT NULL DEFAULT false,
     PRIMARY KEY (program_id, member_id, asset, lot_no)
 ) WITH (fillfactor = 80);
 -- In the order in which they are spent.

@@ -104,7 +104,10 @@ class RuleCostRow(Row):
     rule: str | None = Field(description="Null where no rule gave it.", examples=["base"])
     awards: int = Field(description="In how many it had a part.", examples=[512])
     awarded: int = Field(examples=[30_720])
-    reversed: int = Field(description="Taken back until now.", examples=[1_200])
+    reversed: int = Field(
+        description="Taken back until now; below 0 where a rule gives more of what was kept of an order than before.",
+        examples=[1_200],
+    )
     net: int = Field(examples=[29_520])
     worth: Worth
     currency: Currency

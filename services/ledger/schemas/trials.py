@@ -27,21 +27,49 @@ class RuleTried(Shape):
 
 
 class ExpiryTried(Shape):
-    """An asset that would expire otherwise; what is there may live longer, never shorter."""
+    """An asset that would expire otherwise: what is there may live longer. Only what never expired may live shorter."""
 
     asset: str = Field(examples=["points"])
     open_lots: int | None = Field(
-        description="How many lots that may move; null where they are too many to be counted in time."
+        description="How many lots hold something; null where they are too many to be counted in time.",
+        examples=[12_000],
     )
-    points: int | None
+    points: int | None = Field(description="How much they hold.", examples=[3_400_000])
+    looked_at: int = Field(
+        default=0,
+        description="How many lots the new policy was tried on; where these are not all, what follows is of a sample.",
+        examples=[12_000],
+    )
+    longer_lots: int = Field(
+        default=0, description="Of these, how many would expire later.", examples=[11_000]
+    )
+    longer_points: int = Field(default=0, examples=[3_000_000])
+    same_lots: int = Field(default=0, description="How many would expire when they do now.", examples=[1_000])
+    same_points: int = Field(default=0, examples=[400_000])
+    shorter_lots: int = Field(
+        default=0, description="How many never expired, and would from the change on.", examples=[0]
+    )
+    shorter_points: int = Field(default=0, examples=[0])
+
+
+class LeftOut(Shape):
+    """What the trial does not count, and why."""
+
+    what: str = Field(examples=["caps"])
+    why: str = Field(examples=["what is left of them depends on what each member earned otherwise"])
 
 
 class TrialOut(Shape):
-    """Past orders under the program before and after, without caps, budgets, goals and refunds."""
+    """What the change says in words, and what past orders earn under the program before and after."""
 
+    sentences: list[str] = Field(
+        description="Each rule, reward or word that differs, in words.",
+        examples=[["rule `tea` gives 3 points per 1.00 EUR instead of 2 points per 1.00 EUR"]],
+    )
     orders: int = Field(description="How many of the newest were tried.", examples=[500])
     skipped: int = Field(description="Of these, what could not be reckoned.", examples=[0])
     since: datetime | None = Field(description="When the oldest of them was paid.")
     assets: list[AssetTried]
     rules: list[RuleTried]
     expiry: list[ExpiryTried]
+    left_out: list[LeftOut]

@@ -2,7 +2,7 @@
 SELECT l.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
     SELECT program_id, member_id, asset, lot_no, award_id, order_id, opened_at, expires_at, amount, remaining, expired,
-           told_at
+           told_at, received
     FROM ledger.lot
     WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS l

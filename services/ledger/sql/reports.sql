@@ -39,14 +39,17 @@ SELECT asset, month, sum(points)::bigint AS points, sum(lots)::bigint AS lots, c
 GROUP BY asset, month ORDER BY asset, month NULLS LAST
 
 -- name: report_breakage
-SELECT date_trunc($5, opened_at AT TIME ZONE $4)::date AS period, asset, count(*) AS lots, sum(amount)::bigint AS issued,
-       sum(expired)::bigint AS expired, sum(remaining)::bigint AS remaining
+-- What came out of another member's lot was issued there, and has its age; what became of it is told here.
+SELECT date_trunc($5, opened_at AT TIME ZONE $4)::date AS period, asset, count(*) FILTER (WHERE NOT received) AS lots,
+       coalesce(sum(amount) FILTER (WHERE NOT received), 0)::bigint AS issued, sum(expired)::bigint AS expired,
+       sum(remaining)::bigint AS remaining
 FROM ledger.lot
 WHERE program_id = $1 AND opened_at >= $2 AND opened_at < $3
-GROUP BY 1, 2 ORDER BY 1, 2
+GROUP BY 1, 2 HAVING bool_or(NOT received) ORDER BY 1, 2
 
 -- name: report_rules
--- Each rule's part of an award is what it gave of what all its rules gave; caps and rounding cut all of them alike.
+-- Each rule's part of an award is what it gave of what all its rules gave; caps and rounding cut all of them alike. With
+-- $6 without orders of which a part came back: what is left of them their own rules say (`report_returned`).
 SELECT date_trunc($5, a.happened_at AT TIME ZONE $4)::date AS period, a.asset, a.kind, r.rule, count(*) AS awards,
        sum(a.points * coalesce(r.part, 1)) AS awarded, sum(a.reversed * coalesce(r.part, 1)) AS reversed
 FROM ledger.award AS a
@@ -57,7 +60,20 @@ LEFT JOIN LATERAL (
     WHERE g.given > 0
 ) AS r ON true
 WHERE a.program_id = $1 AND a.happened_at >= $2 AND a.happened_at < $3 AND a.points > 0
+  AND NOT ($6::boolean AND a.kind = 'award' AND a.reversed > 0 AND a.reversed < a.points AND a.award_id ^@ 'order:')
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 NULLS LAST
+
+-- name: report_returned
+-- Orders of which a part came back with what they earned, the order's columns before the award's; at most so many.
+SELECT p.program_id, p.member_id, p.order_id, p.paid, p.paid_at, p.program_version, p.stated_at, p.fulfilled_at,
+       p.cancelled_at, p.refunds, p.removed_lines,
+       a.program_id, a.member_id, a.award_id, a.asset, a.kind, a.order_id, a.cause, a.happened_at, a.program_version,
+       a.points, a.state, a.breakdown, a.reversed, a.written_off, a.due_at
+FROM ledger.award AS a
+JOIN ledger.purchase AS p ON p.program_id = a.program_id AND p.member_id = a.member_id AND p.order_id = a.order_id
+WHERE a.program_id = $1 AND a.happened_at >= $2 AND a.happened_at < $3 AND a.kind = 'award' AND a.reversed > 0
+  AND a.reversed < a.points AND a.award_id ^@ 'order:' AND p.paid_at IS NOT NULL
+LIMIT $4
 
 -- name: report_rewards
 SELECT date_trunc($5, issued_at AT TIME ZONE $4)::date AS period, reward, source, asset, count(*) AS redeemed,

@@ -6,7 +6,7 @@ index finds those of the last day, week, month, year; the first of these that ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,8 @@ import asyncpg
 from services.ledger.domain.book import Book
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.program import LedgerProgram
+from services.ledger.domain.records import Lot
+from services.ledger.domain.switching_ahead import OpenLot
 from services.ledger.domain.trials import PastOrder
 from services.ledger.store import Store
 from services.ledger.store.rows import purchase_of
@@ -27,14 +29,21 @@ REACHES = (timedelta(days=1), timedelta(days=7), timedelta(days=31), timedelta(d
 
 
 async def recent_orders(
-    connection: AnyConnection, sql: Queries, program_id: str, *, now: datetime, limit: int
-) -> list[PastOrder]:
-    """The newest orders that were paid by now, newest first."""
+    connection: AnyConnection, sql: Queries, program_id: str, *, now: datetime, limit: int, numbered: bool
+) -> list[PastOrder] | None:
+    """The newest orders that were paid by now, newest first; None where they could not be found in time.
+
+    `numbered`: with which one of its member each is, else 0. All orders of its member are counted for that, once.
+    """
     rows: list[Any] = []
-    for since in [*(now - reach for reach in REACHES), BEGINNING_OF_TIME]:
-        rows = await connection.fetch(sql.recent_purchases, program_id, since, now, limit)
-        if len(rows) == limit:
-            break
+    try:
+        async with connection.transaction():
+            for since in [*(now - reach for reach in REACHES), BEGINNING_OF_TIME]:
+                rows = await connection.fetch(sql.recent_purchases, program_id, since, now, limit, numbered)
+                if len(rows) == limit:
+                    break
+    except asyncpg.QueryCanceledError:
+        return None
     return [(purchase_of(tuple(row)[:-1]), row["nth"]) for row in rows]
 
 
@@ -58,3 +67,15 @@ async def open_lots(
     except asyncpg.QueryCanceledError:
         return None
     return {row["asset"]: (row["lots"], row["points"]) for row in rows}
+
+
+async def sample_of_lots(
+    connection: AnyConnection, sql: Queries, program_id: str, assets: Sequence[str], *, limit: int
+) -> list[OpenLot]:
+    """Lots of these assets that hold something, at most so many; none where that takes too long."""
+    try:
+        async with connection.transaction():
+            rows = await connection.fetch(sql.some_open_lots, program_id, list(assets), limit)
+    except asyncpg.QueryCanceledError:
+        return []
+    return [(Lot(*tuple(row)[:-1]), row["lots_version"]) for row in rows]

@@ -63,6 +63,11 @@ class Book:
         assert member is not None, "the store loads every member that a batch names"
         return member
 
+    def home(self, key: Key) -> Key:
+        """The member whose name this id is: itself, unless it was merged into another one."""
+        into = self.member(key).merged_into
+        return key if into is None else (key[0], into)
+
     def put_member(self, member: Member) -> None:
         """Put a member as it is from now on."""
         self.members.put(member.key, "", member)

@@ -71,6 +71,18 @@ def added(facts: Mapping[str, Any], more: Mapping[str, Any], cause: str, *, is_l
     }
 
 
+def folded(facts: Mapping[str, Any], other: Mapping[str, Any], *, is_later: bool) -> Facts:
+    """Two digests of one day, of two ids of a person, as one; `is_later`: the other one's balance is the newer."""
+    causes = dict.fromkeys((*facts.get("causes", ()), *other.get("causes", ())))
+    return {
+        **facts,
+        "points": facts["points"] + other["points"],
+        "times": facts["times"] + other["times"],
+        "balance": other["balance"] if is_later else facts["balance"],
+        "causes": list(causes)[:MAX_CAUSES],
+    }
+
+
 def _rewards(grants: Iterable[Grant]) -> list[Facts]:
     return [
         {

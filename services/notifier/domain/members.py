@@ -35,6 +35,8 @@ class Member:
     country: str | None = None
     changed_at: datetime | None = None
     erased_at: datetime | None = None
+    merged_into: str | None = None
+    """Another name of this member, under which nothing else is kept."""
 
     @property
     def key(self) -> Key:

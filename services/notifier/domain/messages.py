@@ -51,6 +51,8 @@ class Why(Enum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     NOT_RENDERABLE = "not_renderable"
     ERASED = "erased"
+    MERGED = "merged"
+    """It became part of another digest, when two members were merged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,8 @@ _DAY = timedelta(days=1)
 class News:
     """What is to be told: whom, because of what, when it happened, and the facts.
 
-    `cause` is the id of the event, `cause_key` stands for its source and id together.
+    `cause` is the id of the event, `cause_key` stands for its source and id together. `told_of` is the member whom the
+    event names, where that is another name of the member by now: what was told under it is not told again.
     """
 
     key: Key
@@ -40,6 +41,11 @@ class News:
     template: str
     happened_at: datetime
     facts: Mapping[str, Any]
+    told_of: Key | None = None
+
+    def to(self, home: Key) -> News:
+        """The same news, to the member whose name it bears."""
+        return self if home == self.key else replace(self, key=home, told_of=self.key)
 
 
 def tell(book: Book, news: News) -> None:
@@ -144,7 +150,7 @@ def _draft(channel: Channel, book: Book, news: News, rules: Rules, rule: Message
     return Message(
         program_id=program_id,
         member_id=member_id,
-        message_id=message_id(news.key, news.cause_key, rule.name, channel),
+        message_id=message_id(news.told_of or news.key, news.cause_key, rule.name, channel),
         cause=news.cause,
         name=rule.name,
         template=news.template,

@@ -12,9 +12,13 @@ CREATE TABLE notifier.member (
     country text,
     changed_at timestamptz,
     erased_at timestamptz,
+    -- another name of this member; nothing else is kept under it
+    merged_into text,
     PRIMARY KEY (program_id, member_id),
     CHECK (erased_at IS NULL OR coalesce(email, phone, name, language, time_zone, country) IS NULL)
 );
+
+CREATE INDEX member_merged ON notifier.member (program_id, merged_into) WHERE merged_into IS NOT NULL;
 
 -- The last word of a member about one purpose on one channel; `*` is every channel.
 CREATE TABLE notifier.preference (

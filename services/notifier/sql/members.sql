@@ -8,7 +8,7 @@ ON CONFLICT DO NOTHING
 -- Keys come sorted, and LATERAL keeps their order: two workers never wait for each other in a circle.
 SELECT m.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, email, phone, name, language, time_zone, country, changed_at, erased_at
+    SELECT program_id, member_id, email, phone, name, language, time_zone, country, changed_at, erased_at, merged_into
     FROM notifier.member
     WHERE program_id = k.program_id AND member_id = k.member_id
     FOR UPDATE
@@ -17,7 +17,7 @@ CROSS JOIN LATERAL (
 -- name: read_members
 SELECT m.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, email, phone, name, language, time_zone, country, changed_at, erased_at
+    SELECT program_id, member_id, email, phone, name, language, time_zone, country, changed_at, erased_at, merged_into
     FROM notifier.member
     WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS m
@@ -25,11 +25,11 @@ CROSS JOIN LATERAL (
 -- name: save_members
 UPDATE notifier.member AS m
 SET email = k.email, phone = k.phone, name = k.name, language = k.language, time_zone = k.time_zone,
-    country = k.country, changed_at = k.changed_at, erased_at = k.erased_at
+    country = k.country, changed_at = k.changed_at, erased_at = k.erased_at, merged_into = k.merged_into
 FROM unnest(
     $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::timestamptz[], $10::timestamptz[]
-) AS k (program_id, member_id, email, phone, name, language, time_zone, country, changed_at, erased_at)
+    $9::timestamptz[], $10::timestamptz[], $11::text[]
+) AS k (program_id, member_id, email, phone, name, language, time_zone, country, changed_at, erased_at, merged_into)
 WHERE m.program_id = k.program_id AND m.member_id = k.member_id
 
 -- name: read_preferences

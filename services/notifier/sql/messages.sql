@@ -76,11 +76,12 @@ WHERE program_id = $1 AND member_id = $2 AND message_id = $3 AND claim_token = $
 RETURNING attempts
 
 -- name: record_outcome
--- Also where somebody wrote it off meanwhile as unknown: whoever sent it knows better. Of an erased member no words are
--- kept.
+-- Also where somebody wrote it off meanwhile as unknown, or the member was merged: whoever sent it knows better. Of an
+-- erased member no words are kept.
 UPDATE notifier.message
 SET state = $5, why = $6, due_at = $7, settled_at = $8, server_said = CASE WHEN facts IS NULL THEN NULL ELSE $9 END, attempts = attempts + $10
-WHERE program_id = $1 AND member_id = $2 AND message_id = $3 AND claim_token = $4
+WHERE program_id = $1 AND message_id = $3 AND claim_token = $4
+  AND member_id IN ($2, (SELECT merged_into FROM notifier.member WHERE program_id = $1 AND member_id = $2))
   AND (state = 'sending' OR (state = 'failed' AND why = 'outcome_unknown'))
 RETURNING message_id
 

@@ -31,3 +31,14 @@ LIMIT $1
 SELECT program_id, member_id, message_id FROM notifier.message
 WHERE channel = 'email' AND state = 'sent' AND attempts = 0
 LIMIT $1
+
+-- name: verify_merged
+-- Other names of members under which something is kept.
+SELECT m.program_id, m.member_id FROM notifier.member AS m
+WHERE m.merged_into IS NOT NULL
+  AND (
+    coalesce(m.email, m.phone, m.name, m.language, m.time_zone, m.country) IS NOT NULL
+    OR EXISTS (SELECT FROM notifier.message AS x WHERE x.program_id = m.program_id AND x.member_id = m.member_id)
+    OR EXISTS (SELECT FROM notifier.preference AS x WHERE x.program_id = m.program_id AND x.member_id = m.member_id)
+  )
+LIMIT $1
