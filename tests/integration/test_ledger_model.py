@@ -37,12 +37,14 @@ from shared.events import Event
 from shared.rows import Rows
 from shared.worker.records import Outcome
 from tests.support.events import PROGRAM, a_cancellation, a_record
+from tests.support.household_model import HouseholdModel
+from tests.support.household_model_on_postgres import MEMBERS_OF_POOLS, TOGETHER, asked_together
 from tests.support.keys import KeyPair
 from tests.support.model import thoroughly
 from tests.support.servers import Servers, a_database
 from tests.support.services import Running, running
-from tests.support.wider_model import WiderModel
-from tests.support.wider_model_on_postgres import WIDER, asked
+from tests.support.wider_model_on_postgres import WIDER
+from tests.support.wider_model_on_postgres import asked as asked_wider
 
 T = TypeVar("T")
 BY_POINTS = {"holds": "hold_id", "pays": "spend_id"}
@@ -58,6 +60,7 @@ TABLES = {
     "usage": "member_id, rule, bucket, times",
     "reward": "member_id, reward_id, state, price, valid_until, order_id",
     "coupon": "member_id, reward_id, state, used, valid_until",
+    "pool_lot": "member_id, asset, lot_no, pool_id, from_member_id",
     "partner_credit": "member_id, transaction_id, points, reversed, booked_at",
 }
 USES = """
@@ -72,6 +75,13 @@ DO $$ BEGIN EXECUTE (
     WHERE schemaname = 'ledger' AND tablename NOT LIKE '%migration%'
 ); END $$
 """
+
+
+HELD_BY_ORDERS = """
+SELECT coalesce(sum(points - reversed), 0)::int FROM ledger.award JOIN ledger.member USING (program_id, member_id)
+WHERE order_id IS NOT NULL AND erased_at IS NULL
+"""
+"""Nothing is booked for who was forgotten, so their orders hold what they held."""
 
 
 class Nothing(BaseModel):
@@ -91,7 +101,7 @@ class House:
         return self.runner.run(what)
 
 
-class OnPostgres(WiderModel):
+class OnPostgres(HouseholdModel):
     """Each step is done twice: in memory, and by the service on Postgres."""
 
     house: ClassVar[House]
@@ -122,6 +132,7 @@ class OnPostgres(WiderModel):
     def waits(self, hours: int) -> None:
         super().waits(hours)
         self.house.does(self._settle())
+        self.house.does(self.ledger.runs("send_home"))
 
     def applies(self, document: dict[str, Any]) -> None:
         """Everybody follows at once: in memory as the clock's job does, on Postgres after a later minute's sweep."""
@@ -139,6 +150,15 @@ class OnPostgres(WiderModel):
         for member, next_due in self.house.does(self._next_dues()).items():
             due = first_due(book, (PROGRAM, member))
             assert due is None or (next_due is not None and next_due <= due[0]), (member, next_due, due)
+
+    @invariant()
+    def the_same_members_are_in_the_same_pools(self) -> None:
+        rows = self.house.does(self.ledger.ports.pool.fetch(MEMBERS_OF_POOLS))
+        assert [tuple(row) for row in rows] == [
+            (pool.pool_id, member)
+            for pool in sorted(self._pools(), key=lambda pool: pool.pool_id)
+            for member in pool.members
+        ]
 
     @invariant()
     def codes_were_used_by_the_same_orders(self) -> None:
@@ -204,8 +224,11 @@ class OnPostgres(WiderModel):
     async def _asked(
         self, connection: PooledConnection, what: str, *, member: str = "", **words: Any
     ) -> None:
-        if what in WIDER:
-            actions = self.ledger.doors.state["actions"]
+        if what in (*WIDER, *TOGETHER):
+            actions, asked = (
+                self.ledger.doors.state["actions"],
+                asked_wider if what in WIDER else asked_together,
+            )
             await asked(actions, connection, what, self.desk.now, member=member, **words)
             return
         key, now, actions = (PROGRAM, member), self.desk.now, self.ledger.doors.state["actions"]
@@ -256,8 +279,7 @@ class OnPostgres(WiderModel):
         assert await self.ledger.differences() == []
         gone = [a_cancellation(order, at=self.desk.now) for order in self.orders]
         await self._deliver([*self.under_way, *gone], lost=False)
-        held = "SELECT coalesce(sum(points - reversed), 0)::int FROM ledger.award WHERE order_id IS NOT NULL"
-        assert await self.ledger.ports.pool.fetchval(held) == 0
+        assert await self.ledger.ports.pool.fetchval(HELD_BY_ORDERS) == 0
         assert await self.ledger.differences() == []
 
     async def _all_points(self) -> int:
@@ -293,7 +315,7 @@ class OnPostgres(WiderModel):
         if table not in of_program:
             tables: dict[str, Rows[Any, Any, Any]] = {
                 "balance": book.balances, "lot": book.lots, "hold": book.holds, "award": book.awards,
-                "usage": book.usage, "reward": book.shelf.rewards,
+                "usage": book.usage, "reward": book.shelf.rewards, "pool_lot": book.borrowed,
             }  # fmt: skip
             rows = [
                 row for member in self.desk.members for row in tables[table].of((PROGRAM, member)).values()

@@ -72,6 +72,7 @@ PARTNERS = [{"partner": PARTNER, "gives": "points", "budget": "400 points per mo
 
 def a_version(**words: Any) -> dict[str, Any]:
     """One version of the program; they differ in everything but the caps and the shelf."""
+    words = {"pools": {}} | words
     spend = {"rewards": SHELF, "spent_points_back": words.pop("back", "proportional")}
     caps = [{"at_most": f"{CAP_OF_PROGRAM} points per month"}]
     return a_document(*EARN, zone=ZONE, spend=spend, caps=caps, partners=PARTNERS, **words)
@@ -79,13 +80,21 @@ def a_version(**words: Any) -> dict[str, Any]:
 
 VERSIONS = [
     a_version(points={"expire": "2 months"}, transfers={"older_than": "0 days"}),
-    a_version(points={"expire": "1 month"}, pending={"order.paid": "14 days after order.fulfilled"}),
+    a_version(
+        points={"expire": "1 month"},
+        pending={"order.paid": "14 days after order.fulfilled"},
+        pools={"share": "50 %"},
+    ),
     a_version(
         points={"expire": "2 months", "negative": "to_zero"},
         back="full_only",
         transfers={"older_than": "1 day"},
     ),
-    a_version(points={"negative": "pending_only"}, pending={"order.paid": "14 days after order.paid"}),
+    a_version(
+        points={"negative": "pending_only"},
+        pending={"order.paid": "14 days after order.paid"},
+        pools={"members": "2", "who_may_spend": "owner"},
+    ),
     a_version(points={"expire": "after 1 months without activity"}, back="never"),
 ]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tests.support.household_model import HouseholdModel
 from tests.support.model import thoroughly
-from tests.support.wider_model import WiderModel
 
 
-class InMemory(WiderModel):
+class InMemory(HouseholdModel):
     """All of it in memory."""
 
 

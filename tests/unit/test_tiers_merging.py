@@ -124,3 +124,14 @@ def test_a_merge_of_strangers_leaves_only_the_name(into: str) -> None:
     assert house.book.member(OLDER).merged_into == into
     assert list(house.book.outgoing) == []
     assert differences(house.book, OLDER) == []
+
+
+def test_a_level_that_had_lost_its_ground_is_not_passed_on_and_that_is_told() -> None:
+    house = a_house().receives(
+        paid("o-1", "400.00", "2026-03-01"), paid("o-2", "1000.00", "2026-03-02", "old-7")
+    )
+    house.receives(refunded("o-2", "900.00", "2026-03-03T10:00:00", member="old-7"))
+    house.receives(merged("2026-03-03T12:00:00"))
+    assert house.standing == ("Regular", "2027-12-31")
+    assert (house.told[-1], list(house.book.outgoing)[-1].data.member_id) == ("kept Regular", "anna")
+    assert house.audit() == []

@@ -4,8 +4,8 @@ Example: `old-7` was merged into `ana`. A refund of an order of `old-7` from las
 an order that the shop still files under `old-7` earns for `ana`.
 
 What a newcomer would get wrong: three things mean the old id alone. Shops delete the account that they merged away:
-that forgets nobody. And the tiers service still keeps levels of both ids: that the old one is kept or lowered says
-nothing about the member, that it rose does.
+that forgets nobody. And until the tiers service hears of the merge, it keeps levels of both ids: that the old one is
+kept or lowered says nothing about the member, that it rose does.
 """
 
 from __future__ import annotations

@@ -119,6 +119,14 @@ def take_over(book: Book, key: MemberKey, theirs: Member, at: datetime, trigger:
     _schedule(book, key)
 
 
+def tell_again(book: Book, key: MemberKey, at: datetime, trigger: Trigger, reason: str) -> None:
+    """Say once more which level is held, to whoever may think of a higher one."""
+    member, course = book.member(key), book.course(key[0])
+    if member.level is not None and member.settled_until is not None:
+        held = held_in(course, member, course.year_of(member.settled_until))
+        _tell(book, member, TierKept, held, at, trigger, reason=reason)
+
+
 def held_in(course: Course, member: Member, year: int) -> Held:
     """The level that the member was told, in the ladder of a year in or after that of its last turn."""
     assert member.level is not None and member.settled_until is not None, "nobody holds nothing"  # noqa: PT018

@@ -13,8 +13,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.tiers.domain.book import Book, Member, MemberKey
-from services.tiers.domain.judging import Trigger, settle, take_over, weigh
+from services.tiers.domain.judging import Trigger, settle, take_over, tell_again, weigh
 from services.tiers.domain.purchases import Purchase, joined, kept_spend
+
+NOT_COVERED = "The level of the merged account had lost its ground."
 
 
 def merge(book: Book, survivor: MemberKey, other: MemberKey, at: datetime, trigger: Trigger) -> None:
@@ -35,6 +37,8 @@ def merge(book: Book, survivor: MemberKey, other: MemberKey, at: datetime, trigg
         _adopt(book, survivor, purchase)
     _join_members(book, survivor, theirs, at, trigger)
     weigh(book, survivor, at, trigger)
+    if theirs.judge_at is not None:
+        tell_again(book, survivor, at, trigger, NOT_COVERED)
 
 
 def _adopt(book: Book, survivor: MemberKey, purchase: Purchase) -> None:
