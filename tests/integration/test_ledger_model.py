@@ -8,9 +8,12 @@ connection is killed by the server when all is written and nothing committed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
 import asyncpg
@@ -24,6 +27,7 @@ from services.ledger.actions import adjustments, checkout, gifts, merging, rewar
 from services.ledger.actions.occasions import LEFT_ALONE
 from services.ledger.actions.together import Command
 from services.ledger.domain.adjusting import PROPOSED, Adjustment
+from services.ledger.domain.agenda import first_due
 from services.ledger.domain.gifts import Gift
 from services.ledger.domain.merging import Merged
 from services.ledger.main import SERVICE
@@ -50,7 +54,7 @@ TABLES = {
         pending, available, held
     """,
     "balance": "member_id, asset, pending, available, held, version",
-    "lot": "member_id, asset, lot_no, opened_at, expires_at, amount, remaining, expired",
+    "lot": "member_id, asset, lot_no, opened_at, expires_at, amount, remaining, expired, told_at",
     "hold": "member_id, hold_id, asset, points, state, captured, returned, borne, order_id, held_at, held_until",
     "award": "member_id, award_id, asset, points, reversed, written_off, state, due_at, program_version",
     "usage": "member_id, rule, bucket, times",
@@ -111,6 +115,7 @@ class OnPostgres(HouseholdModel):
         """Two of the members turn out to be one; then the shop calls off all that was ever ordered."""
         if hasattr(self, "stack"):
             try:
+                self.house.does(self._compare_what_was_told())
                 self.house.does(self._merge())
             finally:
                 self.house.does(self.stack.aclose())
@@ -138,6 +143,13 @@ class OnPostgres(HouseholdModel):
     @invariant()
     def postgres_says_the_same(self) -> None:
         assert self.house.does(self._rows()) == {table: self._rows_of(table) for table in TABLES}
+
+    @invariant()
+    def nothing_falls_due_before_postgres_says(self) -> None:
+        book = self.desk.book
+        for member, next_due in self.house.does(self._next_dues()).items():
+            due = first_due(book, (PROGRAM, member))
+            assert due is None or (next_due is not None and next_due <= due[0]), (member, next_due, due)
 
     @invariant()
     def the_same_members_are_in_the_same_pools(self) -> None:
@@ -252,6 +264,10 @@ class OnPostgres(HouseholdModel):
         if isinstance(outcome, ServiceError):
             raise outcome
 
+    async def _compare_what_was_told(self) -> None:
+        told, in_memory = _in_short(await self.ledger.told()), _in_short(self.desk.book.outgoing)
+        assert (told - in_memory, in_memory - told) == (Counter(), Counter())
+
     async def _merge(self) -> None:
         survivor, other = self.living[:2]
         await self._settle()
@@ -273,6 +289,10 @@ class OnPostgres(HouseholdModel):
     async def _settle(self) -> None:
         self.ledger.now = self.desk.now
         await self.ledger.runs("settle_due")
+
+    async def _next_dues(self) -> dict[str, datetime | None]:
+        rows = await self.ledger.ports.pool.fetch("SELECT member_id, next_due FROM ledger.member")
+        return {row["member_id"]: row["next_due"] for row in rows}
 
     async def _rows(self) -> dict[str, list[tuple[Any, ...]]]:
         found = {}
@@ -302,6 +322,12 @@ class OnPostgres(HouseholdModel):
             ]
         columns = [column.strip() for column in TABLES[table].split(",")]
         return sorted((tuple(getattr(row, column) for column in columns) for row in rows), key=repr)
+
+
+def _in_short(events: Iterable[Event[Any]]) -> Counter[str]:
+    """Each announcement without its id, the code of a coupon, which nobody can foretell, and what asked for it."""
+    told = (f"{event.type} {event.time} {event.data}" for event in events)
+    return Counter(re.sub("(code|cause)='[^']*'", "", each) for each in told)
 
 
 def command_of(what: str, member: str, words: dict[str, Any]) -> Command:

@@ -13,7 +13,7 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from services.ledger.domain.aliases import all_home, led_home
+from services.ledger.domain.aliases import led_home
 from services.ledger.domain.book import Book
 from services.ledger.domain.guests import Secret
 from services.ledger.domain.issued import ShelfNeeds
@@ -28,7 +28,7 @@ from services.ledger.store.guests import Found, load_guests
 from shared import outbox
 from shared.database import AnyConnection
 from shared.events import Event
-from shared.programs import BEGINNING_OF_TIME, Programs, Versions
+from shared.programs import Programs, Versions
 from shared.queries import Queries
 from shared.worker.records import Outcome
 
@@ -79,8 +79,8 @@ class Actions:
         at_once: bool = False,
     ) -> Book:
         """The book of a batch of events; who has an address is in it, too. `at_once`: some rows are locked already."""
-        for key in all_home(guests.holders, self.homes) if guests is not None else ():
-            needs.member(key, BEGINNING_OF_TIME)
+        for key, since in guests.holders if guests is not None else ():
+            needs.member(self.homes.get(key, key), since)
         book = await self.store.load(connection, needs, programs, at_once=at_once)
         if guests is not None:
             guests.put_into(book, self.homes | book.homes)
@@ -99,7 +99,7 @@ class Actions:
         keys = await self.store.due_members(connection, now, MEMBERS_AT_ONCE)
         if keys:
             programs = await self.programs.of(connection, {program_id for program_id, _ in keys})
-            needs = Needs(members=dict.fromkeys(keys, now), detailed=set(keys))
+            needs = Needs(members=dict.fromkeys(keys, now))
             book = await self.settled(connection, needs, programs)
             await self.finish(connection, book)
         return len(keys)

@@ -10,7 +10,7 @@ kept or lowered says nothing about the member, that it rose does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.ledger.domain.records import MemberKey
@@ -23,11 +23,6 @@ OF_THE_ID_ALONE = (CustomerDeleted, TierKept, TierLowered)
 def led_home(events: Sequence[Event[Any]], homes: Mapping[MemberKey, MemberKey]) -> Sequence[Event[Any]]:
     """The same events in the same order, each about the member whose it is."""
     return [_led_home(event, homes) for event in events] if homes else events
-
-
-def all_home(keys: Iterable[MemberKey], homes: Mapping[MemberKey, MemberKey]) -> set[MemberKey]:
-    """The members that these are now."""
-    return {homes.get(key, key) for key in keys}
 
 
 def _led_home(event: Event[Any], homes: Mapping[MemberKey, MemberKey]) -> Event[Any]:

@@ -76,6 +76,7 @@ class Book:
     portions: Rows[str, tuple[str, str], Portion] = field(init=False)
     detailed: set[MemberKey] = field(default_factory=set)
     stored_due: dict[MemberKey, datetime | None] = field(default_factory=dict)
+    """Before when nothing falls due of what was not loaded; not looked at for detailed members."""
     leases: bool = False
     """True where budgets lie in a store: what was not leased from it is not there to be given."""
     short: set[BudgetKey] = field(default_factory=set)

@@ -35,7 +35,7 @@ class Expiring(Row, frozen=True, gc=False):
 
 def next_told(book: Book, lot: Lot) -> Expiring | None:
     """What is to be told of the lot next, by the version that holds at that moment."""
-    days = _days_in(book, lot.program_id, lot.asset)
+    days = days_in(book, lot.program_id, lot.asset)
     if lot.expires_at is None or not days:
         return None
     since = lot.opened_at if lot.told_at is None else max(lot.opened_at, lot.told_at)
@@ -50,6 +50,15 @@ def first_look(book: Book, lot: Lot) -> datetime | None:
     """When something falls due for an open lot: the next time that it is told of, else its expiry."""
     found = next_told(book, lot)
     return lot.expires_at if found is None else found.at
+
+
+def first_step(book: Book, program_id: str, asset: str, expires_at: datetime) -> datetime:
+    """Before this moment no version tells of what expires then, and it does not expire either."""
+    days = days_in(book, program_id, asset)
+    if not days:
+        return expires_at
+    moments = _moments(expires_at, days, book.versions_of(program_id).newest.rules.zone)
+    return moments[0][0]
 
 
 def without_past(book: Book, lot: Lot, at: datetime) -> Lot:
@@ -96,8 +105,8 @@ def _event(book: Book, key: MemberKey, what: Expiring, points: int, first_lot: i
     )
 
 
-def _days_in(book: Book, program_id: str, asset: str) -> tuple[int, ...]:
-    """The steps of all versions of the program, the earliest first."""
+def days_in(book: Book, program_id: str, asset: str) -> tuple[int, ...]:
+    """How many days before an expiry any version of the program tells of it, the most first."""
     found = book.announced_days.get((program_id, asset))
     if found is None:
         versions = book.versions_of(program_id).all

@@ -57,9 +57,10 @@ TAKES_BACK = (OrderRefunded, OrderCancelled, ReviewRemoved, ReferralVoided, Cust
 class Needs:
     """Keys of rows, by kind.
 
-    `members` says up to when each is settled; `detailed` need all their open awards, lots and holds, `shoppers` all
-    their purchases, `counted` the number of their paid orders, `rewarded` the entry rewards of their levels,
-    `persons` what is known of the person (which a program with rules about persons asks of everybody).
+    `members` says up to when each is settled: what falls due of them until then comes anyway. `detailed` need all their
+    open awards, lots and holds, `shoppers` all their purchases, `counted` the number of their paid orders, `rewarded`
+    the entry rewards of their levels, `persons` what is known of the person (which a program with rules about persons
+    asks of everybody).
     `stated` are orders that an `order.paid` states: one that was heard of before is edited or was refunded already,
     and may give points back. `holds` are named; the open ones of a detailed member, and those of `orders`, come anyway.
     """

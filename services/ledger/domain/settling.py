@@ -30,10 +30,10 @@ def settle(book: Book, key: MemberKey, until: datetime) -> None:
     """Do all that falls due for the member up to and including `until`, in order."""
     while (next_due := book.member(key).next_due) is not None and next_due <= until:
         due = first_due(book, key)
-        if due is not None and due[0] <= until:
-            _do(book, key, due)
-        else:
+        if due is None or due[0] > until:
             _look_again_at(book, key, None if due is None else due[0])
+            return
+        _do(book, key, due)
 
 
 def _do(book: Book, key: MemberKey, due: Due) -> None:

@@ -40,9 +40,15 @@ def switches_of(versions: Versions[LedgerProgram]) -> tuple[Switch, ...]:
 
 
 def next_switch(book: Book, key: MemberKey) -> Iterator[Switch]:
-    """The switch that the member's lots follow next, if there is one."""
+    """The switch that the member's lots follow next, if there is one and they are all in memory."""
+    if key in book.detailed:
+        yield from unfollowed(book, key)
+
+
+def unfollowed(book: Book, key: MemberKey) -> Iterator[Switch]:
+    """The first switch that the member's lots have not followed, if there is one."""
     switches = switches_in(book, key[0])
-    if switches and key in book.detailed:
+    if switches:
         followed = book.member(key).lots_version
         yield from [switch for switch in switches if switch.version > followed][:1]
 

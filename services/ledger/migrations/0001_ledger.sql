@@ -96,7 +96,7 @@ CREATE TABLE ledger.award (
     breakdown jsonb NOT NULL,
     PRIMARY KEY (program_id, member_id, award_id)
 ) WITH (fillfactor = 80);
-CREATE INDEX award_to_come ON ledger.award (program_id, member_id) WHERE due_at IS NOT NULL;
+CREATE INDEX award_to_come ON ledger.award (program_id, member_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX award_cause ON ledger.award (program_id, cause);
 CREATE INDEX award_happened ON ledger.award USING brin (happened_at timestamptz_minmax_multi_ops);
 
@@ -116,6 +116,8 @@ CREATE TABLE ledger.lot (
     received boolean NOT NULL DEFAULT false,
     PRIMARY KEY (program_id, member_id, asset, lot_no)
 ) WITH (fillfactor = 80);
+-- In the order in which they are spent.
+CREATE INDEX lot_open ON ledger.lot (program_id, member_id, asset, expires_at, opened_at, lot_no) WHERE remaining > 0;
 
 CREATE TABLE ledger.hold (
     program_id text NOT NULL,

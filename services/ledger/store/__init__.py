@@ -36,6 +36,7 @@ from services.ledger.domain.records import (
     Usage,
 )
 from services.ledger.store import budgets, erasures, goals
+from services.ledger.store.due import load_due
 from services.ledger.store.guests import save_guests
 from services.ledger.store.levels import levels_of
 from services.ledger.store.persons import load_persons, save_persons
@@ -108,9 +109,6 @@ class Store:
         await self._load_members(connection, book, keys, lock, locking=locking)
         if needs.returning:
             await check_pools(connection, self._sql, book, needs.returning)
-        needs.detailed.update(
-            key for key in keys if (due := book.stored_due[key]) is not None and due <= needs.members[key]
-        )
         await load_persons(connection, self._sql, book, keys, needs)
         await self._load_balances(connection, book, keys)
         await self._load_orders(connection, book, needs)
@@ -118,6 +116,7 @@ class Store:
             awards = await goals.load(connection, self._sql, book, needs)
             await self._load_awards(connection, book, awards)
         await self._load_usage(connection, book, needs)
+        await load_due(connection, self._sql, book, needs)
         if needs.detailed:
             await self._load_details(connection, book, needs)
         if locking:

@@ -6,7 +6,7 @@ whoever wants more of one kind than before takes it in that order again. So nobo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -43,9 +43,11 @@ class Found:
     secret: Secret
 
     @property
-    def holders(self) -> set[MemberKey]:
-        """Who has one of the addresses."""
-        return {(each.program_id, each.member_id) for each in self.addresses if each.member_id is not None}
+    def holders(self) -> Iterator[tuple[MemberKey, datetime]]:
+        """Who has one of the addresses, and since when: what they get is booked then, or later."""
+        for each in self.addresses:
+            if each.member_id is not None and each.since is not None:
+                yield (each.program_id, each.member_id), each.since
 
     def put_into(self, book: Book, homes: Mapping[MemberKey, MemberKey]) -> None:
         """Give the book its guests; what belongs to a member who was merged into another is that one's."""

@@ -50,9 +50,14 @@ async def load_persons(
             usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
             book.usage.load((program_id, member_id), (rule, bucket), usage)
     for key in keys:
-        if key in needs.detailed:
+        if key in needs.detailed or _has_due(book, key, needs):
             for budget, points in budgets_wanted(book, key, needs.members[key]):
                 needs.budgets[budget] = needs.budgets.get(budget, 0) + points
+
+
+def _has_due(book: Book, key: MemberKey, needs: Needs) -> bool:
+    due = book.stored_due[key]
+    return due is not None and due <= needs.members[key]
 
 
 async def save_persons(connection: AnyConnection, sql: Queries, book: Book) -> None:
