@@ -317,6 +317,18 @@ async def test_events_requests_and_merges_at_once_lose_and_double_nothing(ledger
     assert await balance(ledger) == (0, 444 - found["201"], 0)
 
 
+async def test_of_two_orders_of_one_id_a_refund_takes_back_the_survivors_alone(ledger: Running) -> None:
+    mine = an_order_paid("100.00", order_id="o-1")
+    await ledger.receives(mine, an_order_paid("300.00", member=OLD, order_id="o-1"))
+    await asks(ledger, "spends", OLD, spend_id="s", points=100, order_id="o-1")
+    await merges(ledger)
+    assert await balance(ledger) == (0, 300, 0)
+    await ledger.receives(a_refund(mine, amount="100.00"))
+    assert await balance(ledger) == (0, 200, 0)
+    rows = "SELECT order_id, points - reversed FROM ledger.award WHERE order_id IS NOT NULL ORDER BY 1"
+    assert [tuple(row) for row in await ledger.ports.pool.fetch(rows)] == [("o-1", 0), (f"o-1@{OLD}", 300)]
+
+
 async def test_every_table_about_a_member_has_its_place_in_a_merge(ledger: Running) -> None:
     rows = await ledger.ports.pool.fetch(
         "SELECT table_name FROM information_schema.columns WHERE table_schema = 'ledger' AND column_name = 'member_id'"

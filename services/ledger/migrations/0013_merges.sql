@@ -24,6 +24,17 @@ RETURN CASE
     ELSE left(id, 167) || '@' || md5(id || '@' || member_id)
 END;
 
+-- What an order of a merged member is called at the survivor, to whom the order itself has moved already.
+CREATE FUNCTION ledger.order_after_merge(program_id text, order_id text, member_id text, survivor_id text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE
+    WHEN EXISTS (
+        SELECT FROM ledger.purchase AS p
+        WHERE p.program_id = $1 AND p.member_id = $4 AND p.order_id = ledger.id_after_merge($2, $3)
+    ) THEN ledger.id_after_merge($2, $3)
+    ELSE $2
+END;
+
 -- Draws [[lot_no, points], ...] from lots whose numbers moved by so much (null: not at all). What was drawn from no lot
 -- (0) stays so.
 CREATE FUNCTION ledger.draws_after_merge(draws jsonb, shift bigint) RETURNS jsonb

@@ -52,14 +52,14 @@ WHERE a.program_id = $1 AND a.member_id = $2
 UPDATE ledger.award AS a
 SET member_id = $3, award_id = coalesce((
     SELECT k.after FROM unnest($4::text[], $5::text[]) AS k (before, after) WHERE k.before = a.award_id
-), a.award_id)
+), a.award_id), order_id = ledger.order_after_merge($1, a.order_id, $2, $3)
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: move_lots
 UPDATE ledger.lot AS a
 SET member_id = $3, lot_no = a.lot_no + s.shift, award_id = coalesce((
     SELECT k.after FROM unnest($4::text[], $5::text[]) AS k (before, after) WHERE k.before = a.award_id
-), a.award_id)
+), a.award_id), order_id = ledger.order_after_merge($1, a.order_id, $2, $3)
 FROM unnest($6::text[], $7::bigint[]) AS s (asset, shift)
 WHERE a.program_id = $1 AND a.member_id = $2 AND a.asset = s.asset
 
@@ -69,7 +69,7 @@ SET member_id = $3, hold_id = CASE WHEN EXISTS (
     SELECT FROM ledger.hold AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.hold_id = a.hold_id
 ) THEN ledger.id_after_merge(a.hold_id, $2) ELSE a.hold_id END, draws = ledger.draws_after_merge(a.draws, (
     SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
-))
+)), order_id = ledger.order_after_merge($1, a.order_id, $2, $3)
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: move_coupons
@@ -91,15 +91,12 @@ SET member_id = $3, reward_id = CASE WHEN EXISTS (
     SELECT FROM ledger.reward AS b WHERE b.program_id = $1 AND b.member_id = $3 AND b.reward_id = a.reward_id
 ) THEN ledger.id_after_merge(a.reward_id, $2) ELSE a.reward_id END, draws = ledger.draws_after_merge(a.draws, (
     SELECT s.shift FROM unnest($4::text[], $5::bigint[]) AS s (asset, shift) WHERE s.asset = a.asset
-))
+)), order_id = ledger.order_after_merge($1, a.order_id, $2, $3)
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: move_goal_parts
 UPDATE ledger.goal_part AS a
-SET member_id = $3, order_id = CASE WHEN EXISTS (
-    SELECT FROM ledger.goal_part AS b
-    WHERE b.program_id = $1 AND b.member_id = $3 AND b.rule = a.rule AND b.period = a.period AND b.order_id = a.order_id
-) THEN ledger.id_after_merge(a.order_id, $2) ELSE a.order_id END
+SET member_id = $3, order_id = ledger.order_after_merge($1, a.order_id, $2, $3)
 WHERE a.program_id = $1 AND a.member_id = $2
 
 -- name: empty_goals_reached

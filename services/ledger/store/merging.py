@@ -29,7 +29,7 @@ MOVED = frozenset({
 JOINED = frozenset({"balance", "member", "person", "pool_member", "usage"})
 """Tables in which the rules join what both have."""
 LEFT = frozenset({
-    "erasure", "gift", "guest_address", "guest_order", "imported_row", "merge", "transfer",
+    "erasure", "gift", "guest_address", "guest_order", "imported_row", "imported_usage", "merge", "transfer",
 })  # fmt: skip
 """Tables whose rows stay with the id that they were written for; who reads them asks whose they are now."""
 
@@ -96,7 +96,8 @@ async def move_rows(
 ) -> None:
     """Give the survivor all rows of the other one, both locked, with these new ids of awards and these goals.
 
-    What refers to other rows goes before them, since whether an id is taken is asked of both members' rows.
+    What refers to rewards goes before them, since whether an id is taken is asked of both members' rows; what refers to
+    orders goes after them, and is called as they are.
     """
     both = (*other, survivor[1])
     shifts = {row["asset"]: row["shift"] for row in await connection.fetch(sql.lot_shifts, *both)}
