@@ -24,11 +24,15 @@ from services.ledger.store import Store
 from shared.database import AnyConnection
 from shared.money import to_decimal_string
 from shared.orders import Share, exact, order_of
-from shared.programs import Programs, Versions
+from shared.programs import BEGINNING_OF_TIME, Programs, Versions
 from shared.queries import Queries
 
 Moments = tuple[datetime | None, datetime | None]
 """As of when it had happened, and as of when it was written."""
+LotPlace = tuple[str, datetime | None, datetime, int]
+"""Where a lot stands in the order of spending: asset, expiry (None: never), opening, number."""
+FIRST_LOT: LotPlace = ("", None, BEGINNING_OF_TIME, 0)
+"""Before all lots: no asset has an empty name."""
 
 
 class Reading:
@@ -55,13 +59,15 @@ class Reading:
             await self._require_member(connection, key)
         return [dict(row) for row in rows]
 
-    async def lots(self, connection: AnyConnection, key: MemberKey) -> list[Mapping[str, Any]]:
-        """The lots that still hold something, in spending order.
+    async def lots(
+        self, connection: AnyConnection, key: MemberKey, after: LotPlace, limit: int
+    ) -> list[Mapping[str, Any]]:
+        """The lots that still hold something, in spending order, behind the one at `after`.
 
         Raises:
             UnknownMember: see there.
         """
-        rows = await connection.fetch(self._sql.open_lots, *key)
+        rows = await connection.fetch(self._sql.open_lots, *key, *after, limit)
         if not rows:
             await self._require_member(connection, key)
         return [dict(row) for row in rows]

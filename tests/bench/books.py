@@ -20,6 +20,7 @@ import asyncpg
 from services.ledger import views
 from services.ledger.domain.needs import Needs
 from services.ledger.main import SERVICE
+from services.ledger.views import FIRST_LOT
 from shared.database import AnyConnection
 from shared.service import Doors, Ports, processor_of
 from tests.bench.ground import PROGRAM, Bench, fresh, named
@@ -106,7 +107,7 @@ def questions(book: Book) -> dict[str, Question]:
 
     return {
         "balances": lambda connection, member: reading.balances(connection, (PROGRAM, member), (None, None)),
-        "lots": lambda connection, member: reading.lots(connection, (PROGRAM, member)),
+        "lots": lambda connection, member: reading.lots(connection, (PROGRAM, member), FIRST_LOT, 50),
         "statement": lambda connection, member: reading.statement(
             connection, (PROGRAM, member), "points", 2**62, (None, None), 50
         ),

@@ -148,6 +148,20 @@ async def test_points_expire_at_the_end_of_their_month(ledger: Running) -> None:
     assert await balance(ledger) == (0, 0, 0)
 
 
+async def test_lots_come_in_pages_in_the_order_in_which_they_are_spent(ledger: Running) -> None:
+    days = (40, 0, 50, 1)
+    await ledger.receives(*(an_order_paid(f"{day + 1}.00", at=NOON + timedelta(days=day)) for day in days))
+    async with ledger.client() as client:
+        pages, cursor = [], ""
+        while cursor is not None:
+            page = (
+                await client.get(f"/v1/members/{MEMBER}/lots?limit=2{cursor and '&cursor='}{cursor}")
+            ).json()
+            pages.append([lot["amount"] for lot in page["lots"]])
+            cursor = page["next"]
+    assert pages == [[1, 2], [41, 51]]
+
+
 async def test_a_history_that_is_replayed_in_one_batch_comes_out_as_if_it_had_been_lived(
     ledger: Running,
 ) -> None:

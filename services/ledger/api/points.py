@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request, Response
@@ -12,6 +13,7 @@ from services.ledger.api.statement_csv import COLUMNS, CSV, PAGE, as_csv, wants_
 from services.ledger.errors import UnknownDecision, UnknownMember
 from services.ledger.schemas import AssetBalance
 from services.ledger.schemas.points import Balances, Decision, Entry, Lots
+from services.ledger.views import FIRST_LOT
 from shared.http.idempotency import door_router
 from shared.http.openapi import refuses
 from shared.http.paging import Cursors, CursorText, Limit, Page
@@ -19,6 +21,8 @@ from shared.http.transaction import Reading, connection_of
 
 router = door_router(tags=["points"])
 
+LOTS = Cursors("lots", tuple[str, datetime | None, datetime, int])
+IN_SPENDING_ORDER = ("asset", "expires_at", "opened_at", "lot_no")
 STATEMENT = Cursors("statement", tuple[int])
 NEWEST = 2**62
 AS_CSV = (
@@ -52,10 +56,19 @@ async def balances(
 
 
 @router.get("/members/{member_id}/lots", responses=refuses(UnknownMember))
-async def lots(request: Request, member_id: MemberId, caller: Reader, connection: Reading) -> Lots:
+async def lots(
+    request: Request,
+    member_id: MemberId,
+    caller: Reader,
+    connection: Reading,
+    limit: Limit = 50,
+    cursor: CursorText = None,
+) -> Lots:
     """What is available, lot by lot, in the order in which it will be spent."""
-    found = await reading_of(request).lots(connection, await home_of(request, connection, caller, member_id))
-    return Lots.model_validate({"member_id": member_id, "lots": found})
+    key, after = await home_of(request, connection, caller, member_id), LOTS.read(cursor) or FIRST_LOT
+    rows = await reading_of(request).lots(connection, key, after, limit + 1)
+    found, following = LOTS.cut(rows, limit, lambda lot: tuple(lot[name] for name in IN_SPENDING_ORDER))
+    return Lots.model_validate({"member_id": member_id, "lots": found, "next": following})
 
 
 @router.get(

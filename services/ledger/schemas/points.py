@@ -35,6 +35,9 @@ class Lots(Shape):
 
     member_id: str
     lots: list[LotOut]
+    next: str | None = Field(
+        default=None, description="Pass it as `cursor` for the next page; null on the last."
+    )
 
 
 class Entry(Shape):

@@ -15,7 +15,8 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::
 WHERE l.program_id = k.program_id AND l.member_id = k.member_id AND l.asset = k.asset AND l.lot_no = k.lot_no
 
 -- name: open_lots
--- What a member can spend, in the order in which it will be spent.
+-- What a member can spend, in the order in which it will be spent; behind the lot that is named.
 SELECT lot_no, asset, amount, remaining, opened_at, expires_at, order_id FROM ledger.lot
-WHERE program_id = $1 AND member_id = $2 AND remaining > 0
-ORDER BY asset, expires_at NULLS LAST, opened_at, lot_no
+WHERE program_id = $1 AND member_id = $2 AND remaining > 0 AND asset >= $3
+  AND (asset, coalesce(expires_at, 'infinity'), opened_at, lot_no) > ($3, coalesce($4::timestamptz, 'infinity'), $5, $6)
+ORDER BY asset, expires_at, opened_at, lot_no LIMIT $7
