@@ -45,6 +45,7 @@ class Shape:
 
 
 WHOLE_MACHINE = Shape()
+ONE_LANE = Shape(1, 1)
 ONE_BY_ONE = Shape(1, 1, 1)
 
 
