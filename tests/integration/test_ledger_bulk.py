@@ -139,6 +139,26 @@ async def test_the_last_of_a_reward_is_sold_once(ledger: Running, clerk: AsyncCl
     assert await available(ledger, MEMBERS[0]) == 99
 
 
+async def test_rewards_and_codes_are_used_and_voided_each_for_itself(
+    ledger: Running, clerk: AsyncClient
+) -> None:
+    mug = {"kind": "product", "product_id": "mug-1"}
+    gifts = [{"member_id": member, "gift_id": "g", "reason": "sorry", "gives": mug} for member in MEMBERS[:4]]
+    codes = [item["result"]["code"] for item in (await sends(clerk, "gifts", gifts))["items"]]
+    mine = [{"member_id": member, "reward_id": "g"} for member in MEMBERS[:2]]
+    assert statuses(await sends(clerk, "reward-uses", mine[:1], "?dry_run=true")) == [(200, None)]
+    assert statuses(await sends(clerk, "reward-uses", mine[:1])) == [(200, None)]
+    assert statuses(await sends(clerk, "reward-voids", mine)) == [(409, "reward_closed"), (200, None)]
+    uses = [
+        {"code": code, "order_id": "o-1", "member_id": MEMBERS[2]} for code in (codes[2], codes[0], "no-such")
+    ]
+    assert statuses(await sends(clerk, "coupon-uses", uses)) == [
+        (200, None), (409, "coupon_refused"), (404, "unknown_coupon"),
+    ]  # fmt: skip
+    voids = [{"code": code, "reason": "a campaign that went wrong"} for code in (codes[3], codes[2])]
+    assert statuses(await sends(clerk, "coupon-voids", voids)) == [(200, None), (409, "reward_closed")]
+
+
 async def test_a_dry_run_tries_each_by_itself_and_changes_nothing(
     ledger: Running, clerk: AsyncClient
 ) -> None:

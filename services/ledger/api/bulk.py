@@ -15,22 +15,27 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from services.ledger.actions.together import Command
-from services.ledger.api import adjustments, checkout, gifts, rewards
+from services.ledger.api import adjustments, checkout, coupons, gifts, rewards
 from services.ledger.api.door import actions_of
 from services.ledger.schemas.adjustments import AdjustmentOut
 from services.ledger.schemas.bulk import (
     BulkAdjustment,
     BulkCapture,
+    BulkCouponUse,
+    BulkCouponVoid,
     BulkGift,
     BulkHold,
     BulkIn,
     BulkOut,
     BulkRedemption,
     BulkRelease,
+    BulkRewardUse,
+    BulkRewardVoid,
     BulkSpend,
     BulkTransfer,
 )
 from services.ledger.schemas.checkout import HoldOut, SpendOut
+from services.ledger.schemas.coupons import CouponOut, CouponUseOut
 from services.ledger.schemas.gifts import TransferOut
 from services.ledger.schemas.rewards import IssuedOut
 from shared.http.auth import caller_of, requires
@@ -136,6 +141,54 @@ async def transfer_many(
         return await gifts.transfer(request, item.member_id, item, caller, connection)
 
     return await _each(request, body.items, do, CREATED, dry_run=dry_run)
+
+
+@router.post("/reward-uses", response_model=BulkOut[IssuedOut], responses=REFUSALS)
+async def use_rewards(
+    request: Request, body: BulkIn[BulkRewardUse], caller: Writer, dry_run: DryRun = False
+) -> Response:
+    """Hand over up to a thousand rewards."""
+
+    async def do(connection: Connection, item: BulkRewardUse) -> BaseModel:
+        return await rewards.use(request, item.member_id, item.reward_id, item, caller, connection)
+
+    return await _each(request, body.items, do, OK, dry_run=dry_run)
+
+
+@router.post("/reward-voids", response_model=BulkOut[IssuedOut], responses=REFUSALS)
+async def void_rewards(
+    request: Request, body: BulkIn[BulkRewardVoid], caller: Writer, dry_run: DryRun = False
+) -> Response:
+    """Take up to a thousand unused rewards back. One that was voided before is refused with `reward_closed`."""
+
+    async def do(connection: Connection, item: BulkRewardVoid) -> BaseModel:
+        return await rewards.void(request, item.member_id, item.reward_id, item, caller, connection)
+
+    return await _each(request, body.items, do, OK, dry_run=dry_run)
+
+
+@router.post("/coupon-uses", response_model=BulkOut[CouponUseOut], responses=REFUSALS)
+async def use_coupons(
+    request: Request, body: BulkIn[BulkCouponUse], caller: Writer, dry_run: DryRun = False
+) -> Response:
+    """Use up to a thousand codes, each for an order; the same order again is the same use."""
+
+    async def do(connection: Connection, item: BulkCouponUse) -> BaseModel:
+        return await coupons.use(request, item.code, item, caller, connection)
+
+    return await _each(request, body.items, do, OK, dry_run=dry_run)
+
+
+@router.post("/coupon-voids", response_model=BulkOut[CouponOut], responses=REFUSALS)
+async def void_coupons(
+    request: Request, body: BulkIn[BulkCouponVoid], caller: Writer, dry_run: DryRun = False
+) -> Response:
+    """Make up to a thousand codes good for nothing, such as those of a campaign that went wrong."""
+
+    async def do(connection: Connection, item: BulkCouponVoid) -> BaseModel:
+        return await coupons.void(request, item.code, item, caller, connection)
+
+    return await _each(request, body.items, do, OK, dry_run=dry_run)
 
 
 async def _each(

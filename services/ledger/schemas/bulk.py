@@ -9,8 +9,9 @@ from pydantic import Field
 from services.ledger.schemas import Name, Shape, Wish
 from services.ledger.schemas.adjustments import AdjustmentIn
 from services.ledger.schemas.checkout import CaptureIn, HoldIn, SpendIn
+from services.ledger.schemas.coupons import CouponUseIn
 from services.ledger.schemas.gifts import TransferIn
-from services.ledger.schemas.rewards import GiftIn, RedemptionIn
+from services.ledger.schemas.rewards import GiftIn, RedemptionIn, UseIn, VoidIn
 from shared.http.bulk import MOST_ITEMS
 
 I = TypeVar("I", bound=Wish)  # noqa: E741 - an item
@@ -77,6 +78,32 @@ class BulkTransfer(TransferIn):
     """Points from one member to another."""
 
     member_id: Member
+
+
+class BulkRewardUse(UseIn):
+    """A reward to hand over."""
+
+    member_id: Member
+    reward_id: Name = Field(examples=["redemption-17"])
+
+
+class BulkRewardVoid(VoidIn):
+    """A reward to take back, and why."""
+
+    member_id: Member
+    reward_id: Name = Field(examples=["redemption-17"])
+
+
+class BulkCouponUse(CouponUseIn):
+    """A code to use for an order."""
+
+    code: Name = Field(examples=["K7QF-M3TW-9XHC"])
+
+
+class BulkCouponVoid(VoidIn):
+    """A code to make good for nothing, and why."""
+
+    code: Name = Field(examples=["K7QF-M3TW-9XHC"])
 
 
 class BulkIn(Wish, Generic[I]):
