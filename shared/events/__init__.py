@@ -35,7 +35,6 @@ from shared.events.loyalty import (
     AmbassadorApproved,
     Balance,
     Grant,
-    MemberMerged,
     MembershipBought,
     MembershipLapsed,
     MemberUnsubscribed,
@@ -54,8 +53,6 @@ from shared.events.loyalty import (
     PointsReversed,
     PointsSpent,
     PointsTransferred,
-    PoolJoined,
-    PoolLeft,
     ReferralApproved,
     ReferralFlagged,
     ReferralQualified,
@@ -71,6 +68,7 @@ from shared.events.loyalty import (
     TierRaised,
     TierWillLower,
 )
+from shared.events.members import MemberMerged, PoolJoined, PoolLeft
 from shared.events.registry import (
     EVENT_TYPES,
     TOPICS,
