@@ -6,10 +6,10 @@ its role has, even where the address names an administrator (as on a developer's
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -60,6 +60,11 @@ class Attempt:
     """A transaction that is under way; whoever finds out within it that it must not be sets `undone`."""
 
     undone: bool
+
+
+def columns_of(rows: Iterable[Iterable[Any]], width: int) -> list[tuple[Any, ...]]:
+    """Rows of `width` scalars turned into one array per column, as `unnest` wants them."""
+    return list(zip(*rows, strict=True)) or [()] * width
 
 
 @asynccontextmanager

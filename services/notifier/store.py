@@ -17,7 +17,7 @@ from services.notifier.domain.members import Key, Member, Preference
 from services.notifier.domain.merging import Digests
 from services.notifier.domain.messages import Kept, Message, Outcome, State, Why
 from services.notifier.domain.rules import Channel
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.queries import Queries
 
 MAX_FAULTS = 100
@@ -34,7 +34,7 @@ class Store:
         self, connection: AnyConnection, book: Book, keys: Iterable[Key], digests: Iterable[tuple[Key, UUID]]
     ) -> None:
         """Bring members, locked in key order, their preferences, and digests into the book."""
-        programs, members = _columns(sorted(set(keys)), 2)
+        programs, members = columns_of(sorted(set(keys)), 2)
         await connection.execute(self._sql.add_members, programs, members)
         for row in await connection.fetch(self._sql.lock_members, programs, members):
             book.load_member(Member(**row))
@@ -42,7 +42,7 @@ class Store:
             book.load_preference(preference)
         wanted = sorted({(*key, id_) for key, id_ in digests})
         if wanted:
-            for row in await connection.fetch(self._sql.lock_messages, *_columns(wanted, 3)):
+            for row in await connection.fetch(self._sql.lock_messages, *columns_of(wanted, 3)):
                 book.load_message(_message(row))
 
     async def save(self, connection: AnyConnection, book: Book) -> None:
@@ -52,17 +52,17 @@ class Store:
         await self._add_messages(connection, book.messages.new())
         await self._grow_digests(connection, book.messages.updated())
         if book.erased:
-            programs, members = _columns(sorted(set(book.erased)), 2)
+            programs, members = columns_of(sorted(set(book.erased)), 2)
             await connection.execute(self._sql.erase_messages, programs, members, book.now)
             await connection.execute(self._sql.forget_preferences, programs, members)
         if book.reached:
             await connection.execute(
-                self._sql.wake_messages, *_columns(sorted(set(book.reached)), 2), book.now
+                self._sql.wake_messages, *columns_of(sorted(set(book.reached)), 2), book.now
             )
 
     async def homes(self, connection: AnyConnection, keys: Iterable[Key]) -> dict[Key, Key]:
         """Into whom those of these members were merged that were; nobody there was merged further."""
-        rows = await connection.fetch(self._sql.homes_of, *_columns(sorted(set(keys)), 2))
+        rows = await connection.fetch(self._sql.homes_of, *columns_of(sorted(set(keys)), 2))
         return {
             (row["program_id"], row["member_id"]): (row["program_id"], row["merged_into"]) for row in rows
         }
@@ -85,7 +85,7 @@ class Store:
 
     async def members(self, connection: AnyConnection, keys: Iterable[Key]) -> dict[Key, Member]:
         """Members by key, without a lock; those unknown are left out."""
-        rows = await connection.fetch(self._sql.read_members, *_columns(sorted(set(keys)), 2))
+        rows = await connection.fetch(self._sql.read_members, *columns_of(sorted(set(keys)), 2))
         return {member.key: member for member in (Member(**row) for row in rows)}
 
     async def preferences(
@@ -93,7 +93,7 @@ class Store:
     ) -> dict[Key, list[Preference]]:
         """Preferences by member, without a lock."""
         found: dict[Key, list[Preference]] = {}
-        for preference in await self._preferences(connection, *_columns(sorted(set(keys)), 2)):
+        for preference in await self._preferences(connection, *columns_of(sorted(set(keys)), 2)):
             found.setdefault(preference.key, []).append(preference)
         return found
 
@@ -101,7 +101,7 @@ class Store:
         self, connection: AnyConnection, addresses: Iterable[tuple[str, UUID]]
     ) -> set[tuple[str, UUID]]:
         """Which of these addresses (program, hash) must not be written to."""
-        rows = await connection.fetch(self._sql.suppressed_addresses, *_columns(sorted(set(addresses)), 2))
+        rows = await connection.fetch(self._sql.suppressed_addresses, *columns_of(sorted(set(addresses)), 2))
         return {(row["program_id"], row["address_hash"]) for row in rows}
 
     async def block(
@@ -121,7 +121,7 @@ class Store:
              token if m.state is State.CLAIMED else None)
             for m in messages
         ]  # fmt: skip
-        await connection.execute(self._sql.settle_due, *_columns(rows, 8))
+        await connection.execute(self._sql.settle_due, *columns_of(rows, 8))
 
     async def begin(
         self, connection: AnyConnection, message: Message, token: UUID, deadline: datetime
@@ -215,7 +215,7 @@ class Store:
         ]
 
     async def _preferences(
-        self, connection: AnyConnection, programs: list[Any], members: list[Any]
+        self, connection: AnyConnection, programs: Sequence[Any], members: Sequence[Any]
     ) -> list[Preference]:
         rows = await connection.fetch(self._sql.read_preferences, programs, members)
         return [Preference(**row) for row in rows]
@@ -227,12 +227,12 @@ class Store:
             for m in sorted(members, key=lambda member: member.key)
         ]  # fmt: skip
         if rows:
-            await connection.execute(self._sql.save_members, *_columns(rows, 11))
+            await connection.execute(self._sql.save_members, *columns_of(rows, 11))
 
     async def _save_preferences(self, connection: AnyConnection, preferences: Sequence[Preference]) -> None:
         rows = [(*p.key, p.purpose, p.channel, p.granted, p.since, p.proof) for p in preferences]
         if rows:
-            await connection.execute(self._sql.save_preferences, *_columns(rows, 7))
+            await connection.execute(self._sql.save_preferences, *columns_of(rows, 7))
 
     async def _add_messages(self, connection: AnyConnection, messages: Sequence[Message]) -> None:
         rows = [
@@ -241,17 +241,12 @@ class Store:
             for m in messages
         ]  # fmt: skip
         if rows:
-            await connection.execute(self._sql.add_messages, *_columns(rows, 16))
+            await connection.execute(self._sql.add_messages, *columns_of(rows, 16))
 
     async def _grow_digests(self, connection: AnyConnection, messages: Sequence[Message]) -> None:
         rows = [(*m.key, m.message_id, m.happened_at, json.dumps(m.facts)) for m in messages]
         if rows:
-            await connection.execute(self._sql.grow_digests, *_columns(rows, 5))
-
-
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    """Rows as the columns that `unnest` takes."""
-    return [[row[at] for row in rows] for at in range(width)]
+            await connection.execute(self._sql.grow_digests, *columns_of(rows, 5))
 
 
 def _word(why: Why | None) -> str | None:

@@ -31,7 +31,7 @@ from services.referrals.rows import (
     touch_of,
     touch_row,
 )
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.programs import Versions
 from shared.queries import Queries
 
@@ -91,12 +91,12 @@ class Store:
 
     async def homes(self, connection: AnyConnection, keys: Iterable[MemberKey]) -> dict[MemberKey, MemberKey]:
         """Into whom those of these members were merged that were; nobody there was merged further."""
-        rows = await connection.fetch(self.sql.homes_of, *_columns(sorted(keys), 2))
+        rows = await connection.fetch(self.sql.homes_of, *columns_of(sorted(keys), 2))
         return {_key(row): (row["program_id"], row["merged_into"]) for row in rows}
 
     async def codes(self, connection: AnyConnection, keys: Iterable[MemberKey]) -> set[CodeKey]:
         """All codes that these members have by now."""
-        rows = await connection.fetch(self.sql.codes_of, *_columns(sorted(keys), 2))
+        rows = await connection.fetch(self.sql.codes_of, *columns_of(sorted(keys), 2))
         return {(row["program_id"], row["code"]) for row in rows}
 
     async def give_rows(self, connection: AnyConnection, survivor: MemberKey, other: MemberKey) -> None:
@@ -112,7 +112,7 @@ class Store:
         """The book of these friends, only to read: nothing is locked and nobody is written down."""
         book = Book(programs, self.secret)
         everybody = sorted({*friends, *await self._keys(connection, self.sql.advocates_of, friends)})
-        _take_members(book, await connection.fetch(self.sql.read_members, *_columns(everybody, 2)))
+        _take_members(book, await connection.fetch(self.sql.read_members, *columns_of(everybody, 2)))
         await self._read_rows(connection, book, _Relations({}, [], list(friends), everybody))
         for (program_id, code), owner in list(book.owners.items()):
             if owner is not None and book.members.get((program_id, owner), "") is None:
@@ -153,7 +153,7 @@ class Store:
     async def _relate(
         self, connection: AnyConnection, book: Book, members: Mapping[MemberKey, datetime], needs: Needs
     ) -> _Relations:
-        rows = await connection.fetch(self.sql.known_members, *_columns(sorted(members), 2))
+        rows = await connection.fetch(self.sql.known_members, *columns_of(sorted(members), 2))
         known = {_key(row): row for row in rows}
         unseen = sorted(key for key in members if key not in known)
         named = {code for code in needs.codes if code[0] in book.programs}
@@ -174,7 +174,7 @@ class Store:
     ) -> set[CodeKey]:
         """The codes of whoever was merged into these members."""
         found: set[CodeKey] = set()
-        for row in await connection.fetch(self.sql.codes_of, *_columns(sorted(heard), 2)) if heard else ():
+        for row in await connection.fetch(self.sql.codes_of, *columns_of(sorted(heard), 2)) if heard else ():
             found.add((row["program_id"], row["code"]))
             book.further_codes.setdefault(_key(row), set()).add(row["code"])
         return found
@@ -198,12 +198,12 @@ class Store:
         assert not todo, "so many collisions of codes mean that the hash is broken"
         rows = sorted((key[0], code, key[1]) for key, code in given.items())
         if rows:
-            await connection.execute(self.sql.own_codes, *_columns(rows, 3))
+            await connection.execute(self.sql.own_codes, *columns_of(rows, 3))
         return given
 
     async def _lock_codes(self, connection: AnyConnection, book: Book, codes: set[CodeKey]) -> None:
         if codes:
-            columns = _columns(sorted(codes), 2)
+            columns = columns_of(sorted(codes), 2)
             await connection.execute(self.sql.insert_codes, *columns)
             for row in await connection.fetch(self.sql.lock_codes, *columns):
                 book.owners[row["program_id"], row["code"]] = row["member_id"]
@@ -217,21 +217,23 @@ class Store:
     ) -> None:
         rows = [(*key, code, members[key]) for key, code in sorted(relations.new.items())]
         if rows:
-            await connection.execute(self.sql.insert_members, *_columns(rows, 4))
+            await connection.execute(self.sql.insert_members, *columns_of(rows, 4))
             book.newcomers.update(relations.new)
-        _take_members(book, await connection.fetch(self.sql.lock_members, *_columns(relations.everybody, 2)))
+        _take_members(
+            book, await connection.fetch(self.sql.lock_members, *columns_of(relations.everybody, 2))
+        )
 
     async def _read_rows(self, connection: AnyConnection, book: Book, relations: _Relations) -> None:
-        for row in await connection.fetch(self.sql.signals_of, *_columns(relations.everybody, 2)):
+        for row in await connection.fetch(self.sql.signals_of, *columns_of(relations.everybody, 2)):
             book.signals.load(_key(row), (row["kind"], row["digest"]), signal_of(row))
-        for row in await connection.fetch(self.sql.touches_of, *_columns(relations.friends, 2)):
+        for row in await connection.fetch(self.sql.touches_of, *columns_of(relations.friends, 2)):
             book.load_touch(touch_of(row))
             if row["code"] is not None:
                 book.owners.setdefault((row["program_id"], row["code"]), row["owner_id"])
         book.friends.update(relations.friends)
-        for row in await connection.fetch(self.sql.referrals_of, *_columns(relations.friends, 2)):
+        for row in await connection.fetch(self.sql.referrals_of, *columns_of(relations.friends, 2)):
             book.referrals.load(_key(row), row["referral_id"], referral_of(row))
-        for row in await connection.fetch(self.sql.papers_of, *_columns(relations.friends, 2)):
+        for row in await connection.fetch(self.sql.papers_of, *columns_of(relations.friends, 2)):
             book.papers.load(_key(row), (row["order_id"], row["paper_id"]), paper_of(row))
 
     async def _check(self, connection: AnyConnection, book: Book, relations: _Relations) -> None:
@@ -269,7 +271,7 @@ class Store:
     ) -> list[MemberKey]:
         if not keys:
             return []
-        return [_key(row) for row in await connection.fetch(query, *_columns(keys, 2))]
+        return [_key(row) for row in await connection.fetch(query, *columns_of(keys, 2))]
 
 
 def _take_members(book: Book, rows: Iterable[asyncpg.Record]) -> None:
@@ -282,11 +284,6 @@ def _take_members(book: Book, rows: Iterable[asyncpg.Record]) -> None:
 
 def _key(row: asyncpg.Record) -> MemberKey:
     return row["program_id"], row["member_id"]
-
-
-def _columns(rows: Sequence[Sequence[Any]], count: int) -> list[list[Any]]:
-    """Rows as the arrays that `unnest` takes, one a column."""
-    return [[row[place] for row in rows] for place in range(count)]
 
 
 async def _execute(

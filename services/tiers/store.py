@@ -19,7 +19,7 @@ from msgspec.structs import FieldInfo
 from services.tiers.domain.book import Book, EntryReward, Member, MemberKey, Needs, YearSpend
 from services.tiers.domain.course import Course
 from services.tiers.domain.purchases import Purchase
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.events import OrderPaid, OrderRefunded
 from shared.events.data import Data
 from shared.queries import Queries
@@ -64,21 +64,21 @@ class Store:
         """The book of a batch, with the rows of its members locked until the transaction ends."""
         book = Book(courses, now)
         if needs.members:
-            programs, members = _columns(needs.members, 2)
+            programs, members = columns_of(needs.members, 2)
             await connection.execute(self._sql.insert_members, programs, members)
             _fill_members(book, await connection.fetch(self._sql.lock_members, programs, members))
             _fill_years(book, await connection.fetch(self._sql.read_years, programs, members))
         if needs.whole:
-            _fill_purchases(book, await connection.fetch(self._sql.purchases_of, *_columns(needs.whole, 2)))
+            _fill_purchases(book, await connection.fetch(self._sql.purchases_of, *columns_of(needs.whole, 2)))
         if needs.orders:
             _fill_purchases(
-                book, await connection.fetch(self._sql.read_purchases, *_columns(needs.orders, 3))
+                book, await connection.fetch(self._sql.read_purchases, *columns_of(needs.orders, 3))
             )
         return book
 
     async def homes(self, connection: AnyConnection, keys: Iterable[MemberKey]) -> dict[MemberKey, MemberKey]:
         """Into whom those of these members were merged that were, and those in turn."""
-        rows = await connection.fetch(self._sql.homes_of, *_columns(sorted(keys), 2))
+        rows = await connection.fetch(self._sql.homes_of, *columns_of(sorted(keys), 2))
         return {
             (row["program_id"], row["member_id"]): (row["program_id"], row["merged_into"]) for row in rows
         }
@@ -88,11 +88,13 @@ class Store:
         members = sorted(book.members.changed(), key=lambda member: member.key)
         erased = sorted({member.key for member in members if member.erased_at is not None} | {*book.moved})
         if members:
-            await connection.execute(self._sql.save_members, *_columns([_of_member(m) for m in members], 15))
+            await connection.execute(
+                self._sql.save_members, *columns_of([_of_member(m) for m in members], 15)
+            )
         await self._save_spend(connection, book, set(erased))
         if erased:
-            await connection.execute(self._sql.erase_purchases, *_columns(erased, 2))
-            await connection.execute(self._sql.erase_years, *_columns(erased, 2))
+            await connection.execute(self._sql.erase_purchases, *columns_of(erased, 2))
+            await connection.execute(self._sql.erase_years, *columns_of(erased, 2))
 
     async def _save_spend(self, connection: AnyConnection, book: Book, erased: set[MemberKey]) -> None:
         new, updated = (
@@ -104,14 +106,14 @@ class Store:
                 "purchase", schema_name="tiers", columns=PURCHASE_COLUMNS, records=new
             )
         if updated:
-            await connection.execute(self._sql.update_purchases, *_columns(updated, 11))
+            await connection.execute(self._sql.update_purchases, *columns_of(updated, 11))
         years = [
             (each.program_id, each.member_id, each.year, each.spend_minor)
             for each in book.years.changed()
             if (each.program_id, each.member_id) not in erased
         ]
         if years:
-            await connection.execute(self._sql.save_years, *_columns(sorted(years), 4))
+            await connection.execute(self._sql.save_years, *columns_of(sorted(years), 4))
 
     async def due(
         self, connection: AnyConnection, up_to: datetime, after: Due, replays: Replays, limit: int
@@ -158,16 +160,11 @@ class Store:
     ) -> Book:
         """Everything that is kept of these members, not locked: to be compared, never to be saved."""
         book = Book(courses, now)
-        columns = _columns(keys, 2)
+        columns = columns_of(keys, 2)
         _fill_members(book, await connection.fetch(self._sql.read_members, *columns))
         _fill_years(book, await connection.fetch(self._sql.read_years, *columns))
         _fill_purchases(book, await connection.fetch(self._sql.purchases_of, *columns))
         return book
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    """Rows as arrays of scalars, one a column, for `unnest`."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
 
 
 def _fill_members(book: Book, rows: Sequence[asyncpg.Record]) -> None:

@@ -51,7 +51,7 @@ from services.ledger.store.rows import (
     purchase_row,
     usage_row,
 )
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.orders import exact
 from shared.programs import Versions
 from shared.queries import Queries
@@ -153,7 +153,7 @@ class Store:
         self, connection: AnyConnection, keys: Iterable[MemberKey]
     ) -> dict[MemberKey, MemberKey]:
         """Those of these members that the ledger has heard of, each with who they are now, after a merge."""
-        rows = await connection.fetch(self._sql.known_members, *_columns(sorted(keys), 2))
+        rows = await connection.fetch(self._sql.known_members, *columns_of(sorted(keys), 2))
         return {
             (program_id, member_id): (program_id, merged_into or member_id)
             for program_id, member_id, merged_into in rows
@@ -214,7 +214,7 @@ class Store:
         *,
         locking: bool = True,
     ) -> None:
-        columns = _columns(keys, 2)
+        columns = columns_of(keys, 2)
         if locking:
             await connection.execute(self._sql.insert_members, *columns)
         query = (lock or self._sql.lock_members) if locking else self._sql.read_members
@@ -228,7 +228,7 @@ class Store:
                 book.homes[key] = (program_id, member.merged_into)
 
     async def _load_balances(self, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]) -> None:
-        for row in await connection.fetch(self._sql.load_balances, *_columns(keys, 2)):
+        for row in await connection.fetch(self._sql.load_balances, *columns_of(keys, 2)):
             balance = Balance(*row)
             book.balances.load((balance.program_id, balance.member_id), balance.asset, balance)
 
@@ -243,15 +243,15 @@ class Store:
                 awards.update((key, award_id_of(row["order_id"], asset)) for asset in assets)
         if needs.shoppers:
             for row in await connection.fetch(
-                self._sql.load_all_purchases, *_columns(sorted(needs.shoppers), 2)
+                self._sql.load_all_purchases, *columns_of(sorted(needs.shoppers), 2)
             ):
                 _load_purchase(book, row)
         if needs.counted:
-            for row in await connection.fetch(self._sql.count_orders, *_columns(sorted(needs.counted), 2)):
+            for row in await connection.fetch(self._sql.count_orders, *columns_of(sorted(needs.counted), 2)):
                 book.order_counts.load((row["program_id"], row["member_id"]), "", row["paid"])
         if needs.rewarded:
             for row in await connection.fetch(
-                self._sql.load_entry_rewards, *_columns(sorted(needs.rewarded), 2)
+                self._sql.load_entry_rewards, *columns_of(sorted(needs.rewarded), 2)
             ):
                 _load_award(book, row)
         await self._load_awards(connection, book, awards)
@@ -277,7 +277,7 @@ class Store:
 
     async def _load_details(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
         keys = sorted(needs.detailed)
-        columns = _columns(keys, 2)
+        columns = columns_of(keys, 2)
         for row in await connection.fetch(self._sql.load_awards_to_come, *columns):
             _load_award(book, row)
         for row in await connection.fetch(self._sql.load_lots, *columns):
@@ -289,11 +289,11 @@ class Store:
     async def _load_holds(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
         """The open ones of detailed members, those that are named, and those of the orders at hand."""
         orders = [(key, order_id) for key, order_id in needs.orders if key in needs.detailed]
-        found = list(await connection.fetch(self._sql.open_holds, *_columns(sorted(needs.detailed), 2)))
+        found = list(await connection.fetch(self._sql.open_holds, *columns_of(sorted(needs.detailed), 2)))
         for query, named in ((self._sql.holds_named, needs.holds), (self._sql.holds_of_orders, orders)):
             if named:
                 keys = sorted((*key, name) for key, name in named)
-                found += await connection.fetch(query, *_columns(keys, 3))
+                found += await connection.fetch(query, *columns_of(keys, 3))
         for row in found:
             draws = tuple(Draw(*each) for each in json.loads(row["draws"]))
             hold = replace(Hold(*row), draws=draws)
@@ -302,13 +302,15 @@ class Store:
     async def _save_members(self, connection: AnyConnection, book: Book) -> None:
         members = book.members.updated()
         if members:
-            await connection.execute(self._sql.update_members, *_columns([member_row(m) for m in members], 8))
+            await connection.execute(
+                self._sql.update_members, *columns_of([member_row(m) for m in members], 8)
+            )
         balances = sorted(book.balances.changed(), key=lambda b: (b.program_id, b.member_id, b.asset))
         if balances:
-            await connection.execute(self._sql.save_balances, *_columns(map(astuple, balances), 7))
+            await connection.execute(self._sql.save_balances, *columns_of(map(astuple, balances), 7))
         used = sorted(book.usage.changed(), key=lambda u: (u.program_id, u.member_id, u.rule, u.bucket))
         if used:
-            await connection.execute(self._sql.save_usage, *_columns([usage_row(u) for u in used], 6))
+            await connection.execute(self._sql.save_usage, *columns_of([usage_row(u) for u in used], 6))
 
     async def _save_orders(self, connection: AnyConnection, book: Book) -> None:
         await _write(
@@ -356,7 +358,7 @@ class Store:
                 moved[(each.program_id, each.asset, each.to_account)] += each.amount
         rows = [(*key, amount) for key, amount in sorted(moved.items()) if amount]
         if rows:
-            await connection.execute(self._sql.insert_movements, *_columns(rows, 4))
+            await connection.execute(self._sql.insert_movements, *columns_of(rows, 4))
 
 
 async def _write(
@@ -373,18 +375,15 @@ async def _write(
     query, changing, updated = update
     if updated:
         changed = itemgetter(*[columns.index(name) for name in changing])
-        await connection.execute(query, *_columns([changed(row_of(each)) for each in updated], len(changing)))
+        await connection.execute(
+            query, *columns_of([changed(row_of(each)) for each in updated], len(changing))
+        )
 
 
 async def _copy(
     connection: AnyConnection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
 ) -> None:
     await connection.copy_records_to_table(table, schema_name="ledger", columns=columns, records=rows)
-
-
-def _columns(rows: Iterable[Iterable[Any]], width: int) -> list[tuple[Any, ...]]:
-    """Rows turned into one array per column, as `unnest` wants them."""
-    return list(zip(*rows, strict=True)) or [()] * width
 
 
 def _columns_of_ids(ids: Iterable[tuple[MemberKey, *tuple[str, ...]]]) -> list[Sequence[str]]:

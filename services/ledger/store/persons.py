@@ -7,7 +7,7 @@ a person bring their row in then.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from services.ledger.domain.occasions import budgets_wanted
 from services.ledger.domain.persons import Celebrated, Person, SegmentChange
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import MemberKey, Usage
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.orders import exact
 from shared.programs import Versions
 from shared.queries import Queries
@@ -39,13 +39,13 @@ async def load_persons(
     keys = [key for key in members if key in needs.persons or key[0] in asking]
     if not keys:
         return
-    for row in await connection.fetch(sql.load_persons, *_columns(keys, 2)):
+    for row in await connection.fetch(sql.load_persons, *columns_of(keys, 2)):
         person = _person(row)
         book.persons.load((person.program_id, person.member_id), "", person)
     rules = {program_id: _capped_occasions(book.programs[program_id]) for program_id in asking}
     asked = [(*key, rule) for key in keys for rule in rules.get(key[0], ())]
     if asked:
-        for row in await connection.fetch(sql.load_usage_of_rules, *_columns(asked, 3)):
+        for row in await connection.fetch(sql.load_usage_of_rules, *columns_of(asked, 3)):
             program_id, member_id, rule, bucket, times, points = row
             usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
             book.usage.load((program_id, member_id), (rule, bucket), usage)
@@ -64,21 +64,21 @@ async def save_persons(connection: AnyConnection, sql: Queries, book: Book) -> N
     """Write the persons that changed; those of members who are erased, or merged into others, go."""
     changed = sorted(book.persons.changed(), key=lambda person: (person.program_id, person.member_id))
     if changed:
-        await connection.execute(sql.save_persons, *_columns([_row(person) for person in changed], 8))
+        await connection.execute(sql.save_persons, *columns_of([_row(person) for person in changed], 8))
     gone = [
         (m.program_id, m.member_id)
         for m in book.members.changed()
         if m.erased_at is not None or m.merged_into is not None
     ]
     if gone:
-        await connection.execute(sql.forget_persons, *_columns(sorted(gone), 2))
+        await connection.execute(sql.forget_persons, *columns_of(sorted(gone), 2))
 
 
 async def first_purchases(
     connection: AnyConnection, sql: Queries, keys: Sequence[MemberKey]
 ) -> Mapping[MemberKey, datetime]:
     """When each of these members paid their first order."""
-    rows = await connection.fetch(sql.first_purchases, *_columns(keys, 2))
+    rows = await connection.fetch(sql.first_purchases, *columns_of(keys, 2))
     return {(row["program_id"], row["member_id"]): row["first_paid_at"] for row in rows}
 
 
@@ -127,8 +127,3 @@ def _row(person: Person) -> Row:
         json.dumps(segments),
         json.dumps(celebrated),
     )
-
-
-def _columns(rows: Iterable[Row], width: int) -> list[Row]:
-    """Rows turned into one array per column, as `unnest` wants them."""
-    return list(zip(*rows, strict=True)) or [()] * width

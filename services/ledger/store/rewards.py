@@ -21,7 +21,7 @@ from services.ledger.domain.issued import Coupon, CouponUse, Issued
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.records import Draw, MemberKey
 from services.ledger.errors import CodeDrawnTwice
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.events import Grant
 from shared.queries import Queries
 from shared.rows import replace
@@ -78,7 +78,7 @@ async def save_shelf(connection: AnyConnection, sql: Queries, book: Book) -> Non
     await _save_coupons(connection, sql, book)
     uses = sorted(book.shelf.uses.changed(), key=lambda use: (use.program_id, use.code, use.use_id))
     if uses:
-        await connection.execute(sql.save_uses, *_columns(map(astuple, uses), len(USE_COLUMNS)))
+        await connection.execute(sql.save_uses, *columns_of(map(astuple, uses), len(USE_COLUMNS)))
     rewards = book.shelf.rewards
     if rewards.new():
         await connection.copy_records_to_table(
@@ -86,13 +86,13 @@ async def save_shelf(connection: AnyConnection, sql: Queries, book: Book) -> Non
         )
     if rewards.updated():
         rows = [_picked(_reward_row(each), REWARD_COLUMNS, CHANGING_REWARD) for each in rewards.updated()]
-        await connection.execute(sql.update_rewards, *_columns(rows, len(CHANGING_REWARD)))
+        await connection.execute(sql.update_rewards, *columns_of(rows, len(CHANGING_REWARD)))
     moved: Counter[tuple[str, str]] = Counter()
     for each in book.shelf.stock_changes:
         moved[(each.program_id, each.reward)] += each.change
     if moved:
         changes = [(*key, change) for key, change in sorted(moved.items())]
-        await connection.execute(sql.move_stock, *_columns(changes, 3))
+        await connection.execute(sql.move_stock, *columns_of(changes, 3))
 
 
 async def read_coupon(connection: AnyConnection, sql: Queries, program_id: str, code: str) -> Coupon | None:
@@ -111,9 +111,9 @@ async def read_uses(
         sql.load_uses,
         [coupon.program_id],
         [coupon.code],
-        *_columns(of_order, 2),
-        *_columns(of_member, 3),
-        *_columns([], 3),
+        *columns_of(of_order, 2),
+        *columns_of(of_member, 3),
+        *columns_of([], 3),
     )
     return [CouponUse(**dict(row)) for row in rows if row["code"] == coupon.code]
 
@@ -121,7 +121,7 @@ async def read_uses(
 async def add_coupons(connection: AnyConnection, sql: Queries, made: Iterable[Coupon]) -> set[str]:
     """Write new coupons; the codes of those whose code was free."""
     rows = [_coupon_row(each) for each in sorted(made, key=lambda coupon: (coupon.program_id, coupon.code))]
-    written = await connection.fetch(sql.insert_coupons, *_columns(rows, len(COUPON_COLUMNS)))
+    written = await connection.fetch(sql.insert_coupons, *columns_of(rows, len(COUPON_COLUMNS)))
     return {row["code"] for row in written}
 
 
@@ -134,7 +134,7 @@ async def _codes_of_orders(connection: AnyConnection, sql: Queries, book: Book, 
             wanted.add_codes(key, order_id, purchase.paid.coupon_codes)
     codes = {(program_id, code) for program_id, code, _, _ in wanted.codes}
     if wanted.orders:
-        rows = await connection.fetch(sql.codes_of_orders, *_columns(sorted(wanted.orders), 2))
+        rows = await connection.fetch(sql.codes_of_orders, *columns_of(sorted(wanted.orders), 2))
         codes.update((row["program_id"], row["code"]) for row in rows)
     return codes
 
@@ -144,7 +144,7 @@ async def _load_coupons(
 ) -> None:
     """The coupons, and the rewards behind them, whose members are locked too."""
     behind: set[tuple[MemberKey, str]] = set()
-    for row in await connection.fetch(sql.lock_coupons, *_columns(sorted(codes), 2)):
+    for row in await connection.fetch(sql.lock_coupons, *columns_of(sorted(codes), 2)):
         coupon = coupon_of_row(row)
         book.shelf.coupons.load(coupon.program_id, coupon.code, coupon)
         if coupon.member_id is not None and coupon.reward_id is not None:
@@ -166,10 +166,10 @@ async def _load_uses(
     members = {(program_id, code, member) for program_id, code, _, member in wanted.codes if member}
     rows = await connection.fetch(
         sql.load_uses,
-        *_columns(sorted(codes), 2),
-        *_columns(sorted(orders), 2),
-        *_columns(sorted(members), 3),
-        *_columns(sorted(wanted.uses), 3),
+        *columns_of(sorted(codes), 2),
+        *columns_of(sorted(orders), 2),
+        *columns_of(sorted(members), 3),
+        *columns_of(sorted(wanted.uses), 3),
     )
     for row in rows:
         use = CouponUse(**dict(row))
@@ -179,7 +179,7 @@ async def _load_uses(
 async def _load_stocks(connection: AnyConnection, sql: Queries, book: Book, needs: Needs) -> None:
     """What is gone of these rewards, locked until the end; and the next code of each pool."""
     if needs.shelf.stocks:
-        columns = _columns(sorted(needs.shelf.stocks), 2)
+        columns = columns_of(sorted(needs.shelf.stocks), 2)
         await connection.execute(sql.insert_stock, *columns)
         for row in await connection.fetch(sql.lock_stock, *columns):
             book.shelf.sold.load(*row)
@@ -194,7 +194,7 @@ async def _load_rewards(
     connection: AnyConnection, book: Book, query: str, keys: Iterable[tuple[str, ...]], width: int
 ) -> list[Issued]:
     found = []
-    for row in await connection.fetch(query, *_columns(sorted(keys), width)):
+    for row in await connection.fetch(query, *columns_of(sorted(keys), width)):
         reward = reward_of_row(row)
         book.shelf.rewards.load((reward.program_id, reward.member_id), reward.reward_id, reward)
         found.append(reward)
@@ -208,7 +208,7 @@ async def _save_coupons(connection: AnyConnection, sql: Queries, book: Book) -> 
         raise CodeDrawnTwice("a new code is another coupon's; another is drawn with the next try")
     if coupons.updated():
         rows = [_picked(_coupon_row(each), COUPON_COLUMNS, CHANGING_COUPON) for each in coupons.updated()]
-        await connection.execute(sql.update_coupons, *_columns(rows, len(CHANGING_COUPON)))
+        await connection.execute(sql.update_coupons, *columns_of(rows, len(CHANGING_COUPON)))
 
 
 def reward_of_row(row: asyncpg.Record) -> Issued:
@@ -243,8 +243,3 @@ def _picked(row: Sequence[Any], columns: Sequence[str], names: Sequence[str]) ->
 
 def _flat(keys: Iterable[tuple[MemberKey, str]]) -> list[tuple[str, str, str]]:
     return [(*key, name) for key, name in keys]
-
-
-def _columns(rows: Iterable[Iterable[Any]], width: int) -> Columns:
-    """Rows turned into one array per column, as `unnest` wants them."""
-    return list(zip(*rows, strict=True)) or [()] * width
