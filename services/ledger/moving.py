@@ -17,8 +17,9 @@ from typing import IO, Annotated
 import typer
 
 from services.ledger.actions import Actions
+from services.ledger.actions.exports import export_program
 from services.ledger.actions.imports import Entry, Fault, Report, bring_in_rows
-from services.ledger.actions.leaving import everything_about, export_program
+from services.ledger.actions.leaving import everything_about
 from services.ledger.importing import entries_of
 from services.ledger.schemas.imports import MOST_ROWS
 from shared.cli.session import NotAvailable, service_of, settings_of

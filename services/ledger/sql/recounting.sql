@@ -79,8 +79,12 @@ WITH bound AS (
     WHERE n.times <> 0 OR abs(n.points) > 0.000001
     UNION ALL
     SELECT program_id, '', budget, bucket, true, NULL,
-           sum(split_part(used, '/', 1)::numeric / coalesce(nullif(split_part(used, '/', 2), ''), '1')::numeric)
-    FROM ledger.budget_slot WHERE NOT budget ^@ 'partner:' GROUP BY 1, 2, 3, 4
+           sum(sign * split_part(used, '/', 1)::numeric / coalesce(nullif(split_part(used, '/', 2), ''), '1')::numeric)
+    FROM (
+        SELECT program_id, budget, bucket, used, 1 AS sign FROM ledger.budget_slot
+        UNION ALL SELECT program_id, budget, bucket, used, -1 FROM ledger.imported_budget
+    ) AS b
+    WHERE NOT budget ^@ 'partner:' GROUP BY 1, 2, 3, 4
 )
 SELECT program_id, member_id, name, bucket, is_budget,
        coalesce(s.points, 0) AS said, coalesce(s.times, 0) AS said_times,
@@ -115,7 +119,11 @@ WITH bound AS (
     FROM ledger.partner_credit AS c JOIN bound AS b USING (program_id, program_version, partner)
     WHERE c.points > 0 GROUP BY 1, 2, 3
 ), said AS (
-    SELECT program_id, budget, bucket, sum(used::numeric) AS used FROM ledger.budget_slot
+    SELECT program_id, budget, bucket, sum(sign * used::numeric) AS used
+    FROM (
+        SELECT program_id, budget, bucket, used, 1 AS sign FROM ledger.budget_slot
+        UNION ALL SELECT program_id, budget, bucket, used, -1 FROM ledger.imported_budget
+    ) AS b
     WHERE budget ^@ 'partner:' GROUP BY 1, 2, 3
 )
 SELECT program_id, budget, bucket, coalesce(s.used, 0) AS used, coalesce(e.given, 0) AS given
