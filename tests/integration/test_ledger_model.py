@@ -265,8 +265,11 @@ class OnPostgres(HouseholdModel):
             raise outcome
 
     async def _compare_what_was_told(self) -> None:
-        told, in_memory = _in_short(await self.ledger.told()), _in_short(self.desk.book.outgoing)
+        told, in_memory = _in_short(await self._told()), _in_short(self.desk.book.outgoing)
         assert (told - in_memory, in_memory - told) == (Counter(), Counter())
+
+    async def _told(self) -> list[Event[Any]]:
+        return await self.ledger.told()
 
     async def _merge(self) -> None:
         survivor, other = self.living[:2]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
 
+from services.ledger.actions.books import export_book
 from services.ledger.actions.exports import export_program
 from services.ledger.api.door import actions_of, now_of
 from shared.http.auth import requires
@@ -22,6 +23,10 @@ router: APIRouter = door_router(tags=["import, export, erase"])
 
 JSON_LINES = "application/x-ndjson"
 StaffReader = Annotated[Caller, requires("ledger:read", staff=True)]
+Form = Annotated[
+    Literal["rows", "book"],
+    Query(description="`rows` for any program and system, `book` for another installation of Habitué."),
+]
 EXAMPLE = {
     "row": "lot:points:1",
     "kind": "points",
@@ -39,23 +44,28 @@ EXAMPLE = {
         200: {"content": {JSON_LINES: {"schema": {"type": "string"}, "example": json.dumps(EXAMPLE) + "\n"}}},
     },
 )
-async def export(request: Request, caller: StaffReader) -> StreamingResponse:
+async def export(request: Request, caller: StaffReader, form: Form = "rows") -> StreamingResponse:
     """The whole program as the rows that `POST /v1/import` reads, as it is at one moment, beside live traffic.
 
-    It is streamed, member after member, and ends with a line feed; an answer that breaks off is not whole. Erased
-    members are left out. For a move to another installation, `export` on the command line can write the book itself.
+    It is streamed, member after member; an answer that breaks off is not whole. Erased members are left out. As `book`
+    it is every entry as it is, for another installation, where the command `import` reads it.
     """
     async with connection_of(request) as connection:
         await actions_of(request).programs.one(
             connection, caller.program_id
         )  # refused before the answer begins
-    return StreamingResponse(_lines(request, caller.program_id), media_type=JSON_LINES)
+    return StreamingResponse(_lines(request, caller.program_id, form), media_type=JSON_LINES)
 
 
-async def _lines(request: Request, program_id: str) -> AsyncIterator[bytes]:
+async def _lines(request: Request, program_id: str, form: str) -> AsyncIterator[bytes]:
+    actions, now = actions_of(request), now_of(request)
     async with (
         connection_of(request) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        async for row in export_program(actions_of(request), connection, program_id, now_of(request)):
+        if form == "book":
+            async for line in export_book(actions, connection, program_id, now):
+                yield line
+            return
+        async for row in export_program(actions, connection, program_id, now):
             yield json.dumps(row, ensure_ascii=False).encode() + b"\n"
