@@ -135,7 +135,7 @@ async def test_verify_finds_what_no_row_says_that_a_budget_gave(ledger: Running)
     say = "INSERT INTO ledger.imported_budget VALUES ('demo', $1, 'rule:welcome', 'points:ever', $2)"
     await ledger.ports.pool.execute(say, "never taken", "10")
     assert await ledger.differences() == [
-        "program demo: budget rule:welcome points:ever says that it gave -10, but the awards make 0"
+        "program demo: budget rule:welcome points:ever says that it gave 850, but the awards make 860"
     ]
     await ledger.ports.pool.execute(say, "as if it had been", "-10")
 
