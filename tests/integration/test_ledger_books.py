@@ -22,7 +22,7 @@ from services.ledger.actions.imports import Report
 from services.ledger.books import checked, rows_in
 from services.ledger.errors import ProgramNotEmpty
 from services.ledger.main import SERVICE
-from services.ledger.store.books import TABLES
+from services.ledger.store.books import TABLES, write_rows
 from services.ledger.verify import differences_of
 from shared.database import transaction_or_trial
 from shared.events import CustomerDeleted, Event
@@ -210,6 +210,15 @@ async def test_every_table_goes_along_or_is_named_here(old: Running) -> None:
         "SELECT relname FROM pg_class WHERE relnamespace = 'ledger'::regnamespace AND relkind IN ('r', 'p')"
     )
     assert {row["relname"] for row in rows} == {*TABLES, *MACHINERY}
+    for table in TABLES:  # the role of the service may write all of them
+        await write_rows(old.ports.pool, old.ports.sql, table, [])  # type: ignore[arg-type]
+
+
+async def test_of_one_book_that_comes_twice_at_once_one_is_written(old: Running, new: Running) -> None:
+    await old.receives(ORDER)
+    lines = await book_of(old)
+    found = await asyncio.gather(brings(new, lines), brings(new, lines))
+    assert sorted((each.imported > 0, each.known > 0) for each in found) == [(False, True), (True, False)]
 
 
 class Moving(OnPostgres):

@@ -112,6 +112,9 @@ UNION ALL (
     SELECT 'merge', row_to_json(t)::text FROM ledger.merge AS t WHERE program_id = $1 ORDER BY member_id
 )
 
+-- name: book_no_limit
+SET LOCAL statement_timeout = 0
+
 -- name: book_columns
 -- The columns of every table, to see whether two installations are of one version.
 SELECT table_name, array_agg(column_name::text ORDER BY ordinal_position) AS columns

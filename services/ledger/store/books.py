@@ -30,7 +30,10 @@ NOT_A_ROW = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 async def book_rows(
     connection: AnyConnection, sql: Queries, program_id: str
 ) -> AsyncIterator[tuple[str, str]]:
-    """Every row of a program: its table, and the row as JSON. Needs a transaction that sees one snapshot."""
+    """Every row of a program: its table, and the row as JSON. Needs a transaction that sees one snapshot, in which no
+    statement takes too long from now on: a table may have to be sorted before its first row comes.
+    """
+    await connection.execute(sql.book_no_limit)
     async for row in connection.cursor(sql.book_rows, program_id, prefetch=ROWS_AT_ONCE):
         yield row["part"], row["entry"]
 
