@@ -226,9 +226,13 @@ class WholeModel(HouseholdModel):
         return next((each for each in self._addresses() if each.address == order.address), None)
 
     def _forget_guests(self) -> None:
-        """What the clock's job forgets: in memory, what is left is as if it had never been."""
+        """What the clock's job forgets: in memory, what is left is as if it had never been.
+
+        What waits for its order is kept until people were told, which is another job's.
+        """
         guests = self.desk.book.guests
         assert guests is not None
         for order in self._guest_orders():
-            if order.member_id is None and order.forget_at is not None and order.forget_at <= self.desk.now:
+            is_over = order.forget_at is not None and order.forget_at <= self.desk.now
+            if is_over and order.member_id is None and order.cause is not None:
                 guests.put_order(GuestOrder(PROGRAM, order.order_id))
