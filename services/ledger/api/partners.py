@@ -29,6 +29,7 @@ from services.ledger.schemas.partners import (
     SettlementOut,
 )
 from services.ledger.words.partners import PARTNER_NAME
+from shared.errors import InvalidInput
 from shared.http.auth import requires
 from shared.http.idempotency import Write, door_router
 from shared.http.openapi import refuses
@@ -94,7 +95,7 @@ async def credits_listed(
     return Page(items=[_credit_out(row) for row in page], next=following)
 
 
-@router.get("/settlement", responses=refuses(UnknownProgram, UnknownPartner))
+@router.get("/settlement", responses=refuses(UnknownProgram, UnknownPartner, InvalidInput))
 async def settlement(
     request: Request,
     partner: Partner,
