@@ -73,7 +73,7 @@ class Asked:
     by: By
 
 
-def _asked(
+async def _asked(
     first: Annotated[
         Day | None,
         Query(alias="from", description="The first day; absent = eleven whole months and this one."),
