@@ -45,7 +45,7 @@ class Reasked(Allowances):
     ) -> None:
         super().__init__(book, key, program, facts)
         self._first = _first_rooms(award)
-        self._counted = _counted(award, book)
+        self._counted = counted_of(award, book)
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:
         """What is left beside what the order has already, and never more than was found first."""
@@ -143,7 +143,7 @@ def _first_rooms(award: Award) -> dict[str, Share]:
     return {rule: plain(Fraction(points)) for rule, points in stored.items()}
 
 
-def _counted(award: Award, book: Book) -> dict[str, Share]:
+def counted_of(award: Award, book: Book) -> dict[str, Share]:
     """What of this award caps have counted; what the program refused wholly was counted nowhere."""
     breakdown = award.breakdown
     program = book.versions_of(award.program_id).numbered(award.program_version).rules
