@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from services.ledger.domain.awards import AWARD
 from services.ledger.domain.book import Book
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.earning import PROGRAM
@@ -48,6 +49,8 @@ def used_before(
     """
     left = dict(used)
     for award in awards:
+        if award.kind != AWARD:  # what was imported never took of a budget
+            continue
         program = book.versions_of(award.program_id).numbered(award.program_version).rules
         day = day_of(award.asked_at, program.zone)
         for rule, points in counted_of(award, book).items():
