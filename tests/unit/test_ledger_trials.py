@@ -163,7 +163,7 @@ def test_a_budget_begins_with_what_others_left_of_it() -> None:
         an_order_paid("60.00", member="ada", at=NOON), an_order_paid("30.00", member="ben", at=NOON + DAY)
     )
     awards = [award for award in desk.book.awards.changed() if award.member_id == "ben"]
-    used = used_before({("rule:base", "points:ever"): 90}, awards, desk.book)
+    used = used_before({("rule:base", "points:ever"): 90}, awards, desk.book.versions_of(PROGRAM))
     assert used == {("rule:base", "points:ever"): 60}
     after = a_program(PER_EURO | {"budget": "85 points"})
     orders = past(desk, "ben")
@@ -175,9 +175,10 @@ def test_a_budget_of_times_gives_one_time_back_for_each_order_that_is_tried() ->
     desk = a_desk("10.00", "20.00", rules=(a_rule("gift", points="5", budget="3 times per month"),))
     bucket = ("rule:gift", "times:month:2026-05-01")
     awards = desk.book.awards.changed()
-    assert used_before({bucket: 3}, awards, desk.book) == {bucket: 1}
+    versions = desk.book.versions_of(PROGRAM)
+    assert used_before({bucket: 3}, awards, versions) == {bucket: 1}
     imported = [replace(award, kind="import") for award in awards]
-    assert used_before({bucket: 3}, imported, desk.book) == {bucket: 3}
+    assert used_before({bucket: 3}, imported, versions) == {bucket: 3}
 
 
 def test_goals_count_what_was_spent_before_and_a_step_belongs_to_the_order_that_reaches_it() -> None:

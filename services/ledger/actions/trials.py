@@ -190,7 +190,7 @@ class _Looking:
             return book, used
         keys = dict.fromkeys((order.program_id, order.member_id) for order in self.orders)
         awards = [award for key in keys for award in book.awards.of(key).values()]
-        return book, used_before(used, [*awards, *goals], book)
+        return book, used_before(used, [*awards, *goals], self.known)
 
 
 def _is_cut(earlier: Sequence[Purchase]) -> bool:

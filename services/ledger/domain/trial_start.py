@@ -14,18 +14,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from services.ledger.domain.awards import AWARD
-from services.ledger.domain.book import Book
 from services.ledger.domain.budgets import Budget
+from services.ledger.domain.counted import counted_of
 from services.ledger.domain.earning import PROGRAM
 from services.ledger.domain.orders import PAID
 from services.ledger.domain.program import LedgerProgram
-from services.ledger.domain.reasking import counted_of
 from services.ledger.domain.records import Award
 from services.ledger.domain.replaying import BudgetOfDays
 from services.ledger.domain.rules import Cap
 from shared.calendar import Period, day_of, start_of
 from shared.orders import Share
-from shared.programs import BEGINNING_OF_TIME
+from shared.programs import BEGINNING_OF_TIME, Versions
 
 PERIODS = frozenset(Period)
 
@@ -41,23 +40,23 @@ def counts_from(programs: Iterable[LedgerProgram], since: datetime) -> datetime 
 
 
 def used_before(
-    used: Mapping[BudgetOfDays, Share], awards: Iterable[Award], book: Book
+    used: Mapping[BudgetOfDays, Share], awards: Iterable[Award], versions: Versions[LedgerProgram]
 ) -> dict[BudgetOfDays, Share]:
     """What was given out of budgets without these awards; `used` is what was given out of them until now.
 
-    An award took what its own version's budgets were asked for; `book` knows the versions.
+    An award took of the budgets of each version that it was decided under.
     """
     left = dict(used)
     for award in awards:
         if award.kind != AWARD:  # what was imported never took of a budget
             continue
-        program = book.versions_of(award.program_id).numbered(award.program_version).rules
-        day = day_of(award.asked_at, program.zone)
-        for rule, points in counted_of(award, book).items():
-            for budget in _budgets(program, rule, award.asset) if points else ():
+        for each in counted_of(award, versions.numbered(award.program_version).rules):
+            program = versions.numbered(each.version).rules
+            day = day_of(award.asked_at, program.zone)
+            for budget in _budgets(program, each.rule, award.asset) if each.given else ():
                 bucket = (budget.name, budget.bucket(day))
                 if bucket in left:
-                    left[bucket] = max(0, left[bucket] - (1 if budget.times else points))
+                    left[bucket] = max(0, left[bucket] - (1 if budget.times else each.given))
     return left
 
 
