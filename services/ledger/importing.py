@@ -98,7 +98,15 @@ def _out_of_place(order: Read | None, row: dict[str, Any]) -> tuple[str, str] | 
 
 def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
     reader = csv.DictReader(lines)
-    for cells in reader:
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:  # what follows cannot be told apart into rows
+            line = reader.line_num + 1
+            yield line, Fault(line, "", f"this is not CSV: {error}")
+            return
+        if cells is None:
+            return
         line = reader.line_num
         if None in cells or None in cells.values():
             asked = len(reader.fieldnames or ())
