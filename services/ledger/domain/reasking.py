@@ -20,7 +20,7 @@ from services.ledger.domain.book import Book
 from services.ledger.domain.budgets import take
 from services.ledger.domain.caps import Cut, bucket_of, left_of, said
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import PROGRAM, Earned, per
+from services.ledger.domain.earned import PROGRAM, Earned, per
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import Award, MemberKey, Usage
 from services.ledger.domain.rules import Cap, Rule
