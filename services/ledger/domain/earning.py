@@ -218,7 +218,7 @@ class _Reckoning:
     def _bounded(self, rule: Rule, numbers: list[Share]) -> list[Share]:
         """Whole units over all lines of the rule together, then the room of its cap: both shrink in proportion."""
         given = bound = per(sum(numbers), self._unit)
-        if rule.whole_units:
+        if rule.whole_units and rule.rate:
             bound = given // rule.rate * rule.rate
         bound = self._allowed(rule, bound)
         return numbers if bound == given else [number * Fraction(bound) / given for number in numbers]

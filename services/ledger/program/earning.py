@@ -99,6 +99,10 @@ def _effect(
             reader.fault((*path, "per"), f"write an amount like `1.00 EUR`, or `item`, not {text!r}")
             continue
         minor, currency = reader.money(text, (*path, "per"))
-        if minor:
+        if currency in per_minor:
+            reader.fault((*path, "per"), f"there is a unit for {currency} already; keep one")
+        elif minor:
             per_minor[currency] = rate / minor
+        elif not Fraction(text.split(" ")[0]):
+            reader.fault((*path, "per"), "a unit of nothing is never reached; name an amount above 0")
     return by_amount, per_minor
