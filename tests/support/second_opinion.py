@@ -581,8 +581,8 @@ def _deed(ledger: Facts, event: Mapping[str, Any]) -> None:
         ledger["gone_reviews"].add(review)
         points, freed = ledger["reviews"].pop(review, (0, ()))
         ledger["deeds"][member] -= points
-        for drawer in freed:
-            ledger["used"][drawer] -= 1
+        for drawer, part in freed:
+            ledger["used"][drawer] -= part
         return
     if event["type"] == "review.published" and (
         review in ledger["reviews"] or review in ledger["gone_reviews"]
@@ -599,7 +599,9 @@ def _deed(ledger: Facts, event: Mapping[str, Any]) -> None:
             used.append((caps, gives))
             # A removed review frees its product.
             taken += [
-                drawer for counts, _, drawer in caps if counts == "times" and "per product" in _limit(rule)
+                (drawer, Fraction(1) if counts == "times" else gives)
+                for counts, _, drawer in caps
+                if "per product" in (_limit(rule) if counts == "times" else str(rule["at_most"]))
             ]
         exact += gives
     points, caps = _rounded(ledger, exact), _program_caps(ledger, member, event["time"])
