@@ -18,6 +18,7 @@ from services.ledger.domain.goals import Goal, Part, Progress, have_goals, progr
 from services.ledger.domain.orders import facts_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import Award, MemberKey, Purchase
+from services.ledger.domain.refunds import borne_of
 from services.ledger.errors import UnknownDecision, UnknownMember
 from services.ledger.schemas.points import AwardOut, CapAnswer, Decision, GoalAnswer, RuleAnswer
 from services.ledger.store import Store
@@ -189,6 +190,8 @@ def explained(award: Award, purchase: Purchase | None, versions: Versions[Ledger
         asset=award.asset,
         points=award.points,
         reversed=award.reversed,
+        expired=max(0, award.written_off - borne_of(award)),
+        borne=borne_of(award),
         state=award.state,
         due_at=award.due_at,
         program_version=award.program_version,

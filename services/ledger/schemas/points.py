@@ -93,6 +93,16 @@ class AwardOut(Shape):
     asset: str = Field(examples=["points"])
     points: int = Field(examples=[133])
     reversed: int = Field(description="Taken back since, by refunds or a removal.", examples=[87])
+    expired: int = Field(
+        default=0,
+        description="Of what was taken back, what had expired unused and counted first.",
+        examples=[0],
+    )
+    borne: int = Field(
+        default=0,
+        description="Of what was taken back, what the program bore by its policy, since it was spent.",
+        examples=[0],
+    )
     state: Literal["waiting", "pending", "available", "cancelled"]
     due_at: datetime | None = Field(description="When it becomes available, or its wait is cancelled.")
     program_version: int = Field(examples=[1])
