@@ -402,13 +402,16 @@ def _basis(rule: Facts, statement: Facts, line: Facts, shares: Kept) -> Fraction
     # Shipping, fees and added tax belong to no line: they are spread over the lines that count, by what these cost,
     # and fees and tax shrink with them.
     count = [each for each in lines if not each["gift_card"]]
-    whole = Fraction(sum(each["price"] for each in count))
-    left = sum((each["price"] * shares[each["id"]] for each in count), NOTHING)
+    # Where none of them cost anything, each has an equal part.
+    costs_nothing = not any(each["price"] for each in count)
+    weight = {each["id"]: 1 if costs_nothing else each["price"] for each in count}
+    whole = Fraction(sum(weight.values()))
+    left = sum((weight[each["id"]] * shares[each["id"]] for each in count), NOTHING)
     beside = counted(parcel) * shares[PARCEL] if _is(rule, "shipping") else NOTHING
     if rule.get("basis") == "total" and whole:
         added = sum((each["added"] * each["money_share"] for each in (*lines, parcel)), NOTHING)
         beside += (statement["fees"] + (added if with_tax else 0)) * left / whole
-    part = line["price"] * shares[line["id"]] / left if left else NOTHING
+    part = weight.get(line["id"], 0) * shares[line["id"]] / left if left else NOTHING
     return counted(line) * shares[line["id"]] + beside * part
 
 

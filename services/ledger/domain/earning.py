@@ -211,7 +211,9 @@ class _Reckoning:
 
     def _amounts_for(self, ready: ReadyRule, order: Order) -> Sequence[Share]:
         rule, kept = ready.rule, self._facts.kept
-        amounts = quantities(order, kept) if ready.by_item else basis_by_line(order, rule.basis, kept)
+        amounts = (
+            quantities(order, kept, rule.basis) if ready.by_item else basis_by_line(order, rule.basis, kept)
+        )
         self._amounts[rule.measure] = amounts
         return amounts
 

@@ -69,7 +69,13 @@ def _rule(reader: Reader, words: EarnRule, path: Path, looks: dict[str, Look]) -
 
 def basis_of(words: EarnRule) -> Basis:
     """What of an order counts for a rule."""
-    return Basis(total=words.basis == "total", tax=words.tax, shipping=words.shipping)
+    return Basis(
+        total=words.basis == "total",
+        tax=words.tax,
+        shipping=words.shipping,
+        gift_cards=words.gift_cards,
+        paid_otherwise=words.paid_otherwise,
+    )
 
 
 def validity_of(reader: Reader, words: EarnRule) -> list[Condition]:

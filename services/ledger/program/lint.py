@@ -26,6 +26,8 @@ from shared.program_faults import closest
 from shared.program_file import Path, check
 
 POINTS = "points"
+COUNTING = ("whole_units", "basis", "tax", "shipping", "gift_cards", "paid_otherwise")
+"""The words that say how something is counted."""
 ROUND = (1, 2, 5, 10, 20, 25, 50)
 Worth = tuple[Fraction, str]
 """How much, in units that people count in (1.00 EUR, 1 %), and it in words."""
@@ -51,7 +53,7 @@ def _without_effect(rules: Iterable[EarnRule]) -> Iterator[tuple[Path, str]]:
     path: Path
     for number, rule in enumerate(rules):
         counts = rule.per is not None or rule.cashback is not None or rule.for_spending is not None
-        for word in () if counts else ("whole_units", "basis", "tax", "shipping"):
+        for word in () if counts else COUNTING:
             if word in rule.model_fields_set:
                 path = ("ledger", "earn", number, word)
                 yield path, f"`{word}` means nothing here: it says how `per` an amount or item is counted"

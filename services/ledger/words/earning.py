@@ -72,6 +72,10 @@ class EarnRule(Section):
     basis: Annotated[str, written(r"^(items|total)$", "`items` or `total`")] = "items"
     tax: bool = True
     shipping: bool = False
+    gift_cards: bool = Field(default=False, description="Gift cards that are bought count, too.")
+    paid_otherwise: bool = Field(
+        default=False, description="What points, credit or gift cards paid counts as money does."
+    )
     if_: If = Field(default=If(), validation_alias=AliasChoices("if", "if_"), serialization_alias="if")
     when: str | None = Field(
         default=None,
