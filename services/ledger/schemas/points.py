@@ -71,6 +71,11 @@ class RuleAnswer(Shape):
     why_not: str | None = Field(
         default=None, examples=["items after discounts are 59.99 EUR, 60.00 EUR asked for"]
     )
+    left: str | None = Field(
+        default=None,
+        description="Where something of the order came back: what the rule gives for what is kept, exactly.",
+        examples=["23.08"],
+    )
 
 
 class CapAnswer(Shape):
@@ -137,7 +142,7 @@ class GoalAnswer(Shape):
 
 
 class Decision(Shape):
-    """What one event did to a member, rule by rule."""
+    """What one event did to a member, rule by rule; that of a refund or an edit is the decision on its order."""
 
     event_id: str = Field(examples=["evt-1"])
     member_id: str
