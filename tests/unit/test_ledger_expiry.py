@@ -158,6 +158,14 @@ def test_a_late_order_lives_as_long_as_what_came_in_time_also_where_that_is_spen
     assert expiries(desk) == [at("2027-06-12T22:00")]
 
 
+def test_what_came_late_may_close_a_gap_and_keep_alive_what_came_late_before() -> None:
+    """In the months 0, 10 and 20: whatever came last, all of it lives up to twelve months after the latest."""
+    months = {"a": "2026-01-01T10:00", "b": "2026-11-01T10:00", "c": "2027-09-01T10:00"}
+    for names in ("abc", "cba", "cab", "bca"):
+        desk = a_desk(AWAY).receives(*(an_order(name, "10.00", months[name]) for name in names))
+        assert expiries(desk) == [at("2028-09-01T22:00")] * 3, names
+
+
 def test_over_a_gap_in_which_everything_expired_a_late_order_is_not_kept_alive() -> None:
     """Active on 1 January 2026 and on 1 March 2027: what came between lived on, what was over by then did not."""
     desk = a_desk(AWAY)

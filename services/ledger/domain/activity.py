@@ -28,11 +28,11 @@ def was_active(book: Book, key: MemberKey, at: datetime) -> None:
     program = book.versions_of(key[0]).at(at).rules
     if not program.lives_by_activity:
         return
-    _remember(book, key, program, at)
+    latest = _remembered(book, key, program, at)
     for lot in living_lots(book, key):
         policy = program.policy_for(lot.asset)
         if policy.by_activity:
-            _extend(book, lot, expiry_of(policy, at), at)
+            _extend(book, lot, expiry_of(policy, latest), at)
 
 
 def kept_alive(book: Book, key: MemberKey, lot: Lot) -> Lot:
@@ -51,19 +51,25 @@ def kept_alive(book: Book, key: MemberKey, lot: Lot) -> Lot:
     return lot if until is None or until <= lot.expires_at else replace(lot, expires_at=until)
 
 
-def _remember(book: Book, key: MemberKey, program: LedgerProgram, at: datetime) -> None:
-    """The latest stretch of activity, with this moment in it, where no gap is as long as points live."""
+def _remembered(book: Book, key: MemberKey, program: LedgerProgram, at: datetime) -> datetime:
+    """The end of the stretch of activity that this moment is in: what was alive then is alive up to there.
+
+    The latest stretch is remembered; what is too early to be part of it stands alone.
+    """
     person = book.person(key)
     since, until = person.active_from, person.active_until
     if since is None or until is None:
         since = until = at
     elif at > until:
         since, until = (since if at < _end(program, until) else at), at
-    elif at < since < _end(program, at):
+    elif at < since:
+        if since >= _end(program, at):
+            return at
         since = at
     else:
-        return
+        return until
     book.persons.put(key, "", replace(person, active_from=since, active_until=until))
+    return until
 
 
 def _end(program: LedgerProgram, at: datetime) -> datetime:
