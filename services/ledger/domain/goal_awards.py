@@ -18,6 +18,7 @@ from services.ledger.domain.allowances import Allowances
 from services.ledger.domain.awards import Origin, grant, state_of, stored_cuts
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts, unmet
+from services.ledger.domain.counted import Counted, as_stored
 from services.ledger.domain.earning import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
@@ -238,16 +239,18 @@ def _award_steps(
 
 def _allowed(book: Book, key: MemberKey, asset: str, wanted: int, at: datetime) -> tuple[int, dict[str, Any]]:
     """What the program's caps and budgets of the event's time leave of it, counted; and what is stored about that."""
-    program = book.versions_of(key[0]).at(at).rules
+    version = book.versions_of(key[0]).at(at)
+    program = version.rules
     if asset not in program.bounded:
-        return wanted, {}
+        return wanted, as_stored(())
     allowances = Allowances(book, key, program, Facts(trigger=PAID, at=at.astimezone(program.zone)))
     room = allowances.whole_room(asset, wanted)
     assert room is not None, f"the program bounds {asset}"
     points = min(wanted, room)
     if points:
         allowances.count_whole(asset, points)
-    return points, {"room": {PROGRAM: str(room)}} | stored_cuts(allowances.cuts, asset)
+    counted = [Counted(version.number, PROGRAM, 1, points, points)] if points else []
+    return points, {"room": {PROGRAM: str(room)}} | as_stored(counted) | stored_cuts(allowances.cuts, asset)
 
 
 def _state(program: LedgerProgram, asset: str, by: Part) -> tuple[str, datetime | None]:
