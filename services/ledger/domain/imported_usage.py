@@ -16,7 +16,7 @@ from services.ledger.domain.allowances import whole_bucket
 from services.ledger.domain.book import Book
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import MemberKey, Usage
 from services.ledger.domain.rules import Cap, Rule

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
-from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.imported import IMPORT
 from services.ledger.domain.imported_rewards import OldReward
 from services.ledger.domain.imported_usage import OldUsage
