@@ -204,6 +204,24 @@ async def test_what_a_refund_took_of_a_goal_stays_taken_until_an_order_reaches_i
     assert await balance(ledger) == (0, 5, 0)
 
 
+async def test_what_is_reached_again_after_a_merge_is_not_counted_twice_by_caps(ledger: Running) -> None:
+    goal = a_rule("five", points="5", for_spending="each 100.00 EUR per month")
+    program = tea_and_cups(earn=[goal], caps=[{"at_most": "10 points per month"}])
+    await ledger.applies(program, at=NOON - timedelta(hours=1))
+    mine, theirs = an_order_paid("150.00"), an_order_paid("150.00", member=OLD)
+    await ledger.receives(mine, theirs, a_refund(mine, amount="100.00"))
+    await merges(ledger)
+    assert await balance(ledger) == (0, 5, 0)
+    await ledger.receives(an_order_paid("20.00", order_id="o-3"))
+    assert await balance(ledger) == (0, 10, 0), "the caps had counted ten, and five were taken back"
+    assert await ledger.differences() == []
+    await ledger.receives(a_refund(theirs, amount="100.00", refund_id="r-1"))
+    assert await balance(ledger) == (0, 5, 0)
+    await ledger.receives(an_order_paid("400.00", order_id="o-4", member=OLD))
+    assert await balance(ledger) == (0, 10, 0), "and there is no room for more"
+    assert await ledger.differences() == []
+
+
 async def test_lots_of_both_follow_a_new_expiry_policy_once(ledger: Running) -> None:
     await ledger.receives(an_order_paid("10.00"), an_order_paid("20.00", member=OLD))
     ledger.now = NOON + timedelta(days=9)
