@@ -108,10 +108,18 @@ class Gathering:
             self._start(self._run())
         return await asked.answer
 
-    async def answer_in_order(self, commands: Sequence[Any]) -> list[Response | BaseException]:
-        """Decide these one after the other, some hundred in a transaction; by place the answer, or what refused it."""
+    async def answer_in_order(
+        self, commands: Sequence[Any], questions: Sequence[Question | None]
+    ) -> list[Response | BaseException]:
+        """Decide these one after the other, some hundred in a transaction; by place the answer, or what refused it.
+
+        `questions` say under which keys, each another one, the answers are kept.
+        """
         loop = asyncio.get_running_loop()
-        asked = [_Asked(command, None, loop.create_future()) for command in commands]
+        asked = [
+            _Asked(command, question, loop.create_future())
+            for command, question in zip(commands, questions, strict=True)
+        ]
         for first in range(0, len(asked), MOST_AT_ONCE):
             batch = asked[first : first + MOST_AT_ONCE]
             if (trouble := await self._settle(batch)) is not None:
