@@ -7,17 +7,17 @@ award. So nothing is counted by today's program: every version says which bucket
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
 from services.ledger.domain.budgets import Budget
+from services.ledger.domain.caps import FOREVER
 from services.ledger.domain.earning import PROGRAM
 from services.ledger.domain.goals import Part, have_goals, steps_of, worth
 from services.ledger.domain.keeping import kept_of
-from services.ledger.domain.orders import award_target
+from services.ledger.domain.orders import PAID, award_target
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import CANCELLED, Award, Purchase
 from services.ledger.domain.rules import Cap
@@ -31,8 +31,15 @@ FETCHED_AT_ONCE = 1_000
 COLUMNS_OF_ORDER = len(Purchase.__struct_fields__)
 AllVersions = Mapping[str, Versions[LedgerProgram]]
 Bound = tuple[str, int, str, str, str, str, str, str]
-"""Program, version, rule (none for the program itself), asset, zone, budget (none for a cap), how its buckets begin,
-and by which period they end."""
+"""Program, version, rule (none for the program itself), asset, zone, budget (none for a cap), its buckets as a format
+of the database's `to_char`, and the period that it begins anew with (none for a cap, whose format says it)."""
+PERIODS = {
+    "day": "YYYY-MM-DD",
+    "week": 'IYYY-"W"IW',
+    "month": "YYYY-MM",
+    "year": "YYYY",
+}
+"""How a cap writes them."""
 
 
 async def recounted(
@@ -56,8 +63,7 @@ async def _counts_off(
     connection: AnyConnection, sql: Queries, programs: AllVersions, most: int
 ) -> AsyncIterator[str]:
     """Where caps and budgets have not counted what the awards were given under them."""
-    bounds = _with_shifting(list(_bounds(programs)), programs)
-    columns = list(zip(*bounds, strict=True)) or [()] * 9
+    columns = list(zip(*_bounds(programs), strict=True)) or [()] * 8
     for row in await connection.fetch(sql.counts_off, most, *columns):
         said, given = (row[name].normalize() for name in ("said", "given"))
         if row["is_budget"]:
@@ -74,41 +80,37 @@ async def _counts_off(
 
 
 def _bounds(programs: AllVersions) -> Iterator[Bound]:
-    """Every cap and budget of every version of every program; caps of subjects are the awards' own affair."""
+    """Every cap and budget of every version of every program.
+
+    An order has no product, network or subject, so a cap by these has one bucket for all orders (of a period). Deeds
+    say themselves for which they counted.
+    """
     for program_id, versions in programs.items():
         for version in versions.all:
             rules, zone = version.rules, version.rules.zone.key
             for rule in (rule for each in rules.capped.values() for rule in each):
                 of_rule = (program_id, version.number, rule.name, rule.asset, zone)
                 budgets = () if rule.budget is None else (rule.budget,)
-                yield from ((*of_rule, *bucket) for bucket in _buckets(rule.caps, budgets, ""))
+                caps = [cap for cap in rule.caps if rule.trigger == PAID or not cap.by_subject]
+                yield from ((*of_rule, *bucket) for bucket in _buckets(caps, budgets, ""))
             for asset in sorted(rules.bounded):
                 of_program = (program_id, version.number, PROGRAM, asset, zone)
-                caps, all_budgets = rules.caps.get(asset, ()), rules.budgets.get(asset, ())
-                yield from ((*of_program, *bucket) for bucket in _buckets(caps, all_budgets, f"{asset}|"))
+                of_all = _buckets(rules.caps.get(asset, ()), rules.budgets.get(asset, ()), f"{asset}|")
+                yield from ((*of_program, *bucket) for bucket in of_all)
 
 
-def _buckets(
-    caps: tuple[Cap, ...], budgets: tuple[Budget, ...], before: str
-) -> Iterator[tuple[str, str, str]]:
+def _buckets(caps: Iterable[Cap], budgets: Iterable[Budget], before: str) -> Iterator[tuple[str, str, str]]:
     for cap in caps:
-        if not cap.by_subject:
-            yield "", f"{before}{cap.measure}:", "".join(cap.by)
+        parts = [_quoted(f"{name}=") + PERIODS.get(name, "") for name in cap.by]
+        yield "", _quoted(f"{before}{cap.measure}:") + (_quoted(",").join(parts) or _quoted(FOREVER)), ""
     for budget in budgets:
-        yield budget.name, budget.terms, f"b:{budget.period or ''}"
+        first_day = _quoted(":") + PERIODS["day"] if budget.period is not None else ""
+        yield budget.name, _quoted(budget.terms) + first_day, budget.period or ""
 
 
-def _with_shifting(bounds: list[Bound], programs: AllVersions) -> list[tuple[Any, ...]]:
-    """Each with whether the caps and budgets of its rule are other ones in another version."""
-    found: dict[tuple[str, str, str], dict[int, set[tuple[str, ...]]]] = defaultdict(lambda: defaultdict(set))
-    for program_id, number, rule, asset, zone, *bucket in bounds:
-        found[program_id, rule, asset][number].add((zone, *bucket))
-    shifting = {
-        name: len(by_version) < len(programs[name[0]].all)
-        or len({frozenset(each) for each in by_version.values()}) > 1
-        for name, by_version in found.items()
-    }
-    return [(*bound, shifting[bound[0], bound[2], bound[3]]) for bound in bounds]
+def _quoted(text: str) -> str:
+    """A text that `to_char` leaves as it is."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 async def _partner_budgets_off(

@@ -168,7 +168,10 @@ CHECKS: dict[str, Callable[[Any], str]] = {
     "explanations_off": lambda row: (
         f"award {row['award_id']} is of {row['points']}, but its lines and bonus make {row['explained']}"
     ),
-    "orders_missing": lambda row: f"there are awards of order {row['order_id']}, but no such order was paid",
+    "orders_missing": lambda row: (
+        f"there are awards of order {row['order_id']}, but no such order was paid"
+        + (f" under version {row['program_version']}" if row["program_version"] is not None else "")
+    ),
     "guest_orders_missing": lambda row: (
         f"order {row['order_id']} of a guest was credited, but the member has no such order"
     ),

@@ -44,7 +44,7 @@ MemberId = Annotated[
 ]
 
 
-def _actions(request: Request) -> Actions:
+async def _actions(request: Request) -> Actions:
     actions: Actions = request.app.state.actions
     return actions
 

@@ -133,7 +133,7 @@ class Many:
         return Response(msgspec.json.encode(said, enc_hook=str), media_type="application/json")
 
 
-def many(request: Request, key: IdempotencyKey = None, dry_run: DryRun = False) -> Many:
+async def many(request: Request, key: IdempotencyKey = None, dry_run: DryRun = False) -> Many:
     """The dependency; it comes behind `requires(...)`, since a kept answer is its caller's own."""
     return Many(request, key, dry_run)
 

@@ -262,6 +262,6 @@ class Gathered:
         return await gathering.answer(command, question)
 
 
-def gathered(request: Request, key: IdempotencyKey = None, dry_run: DryRun = False) -> Gathered:
+async def gathered(request: Request, key: IdempotencyKey = None, dry_run: DryRun = False) -> Gathered:
     """The dependency; it comes behind `requires(...)`, since a kept answer is its caller's own."""
     return Gathered(request, key, dry_run)

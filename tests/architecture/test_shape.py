@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 
 from shared.migrations import migrate, migrations_of
 from shared.queries import load_queries
@@ -97,3 +101,25 @@ def test_no_module_is_longer_than_a_subject() -> None:
     rooms: list[Path] = [*(ROOT / "services").rglob("*.py"), *(ROOT / "shared").rglob("*.py")]
     long = {str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines()) for file in rooms}
     assert not {name: lines for name, lines in long.items() if lines > LONGEST_MODULE}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_nothing_of_an_endpoint_runs_in_a_thread(name: str) -> None:
+    """A plain `def` would be sent to a thread pool for each request, which costs more than most of them do."""
+    routes = [
+        each for router in service_of(name).routers for each in router.routes if isinstance(each, APIRoute)
+    ]
+    assert routes
+    called = [(route.path, each.call) for route in routes for each in _with_what_it_needs(route.dependant)]
+    assert not [(path, call) for path, call in called if call is not None and not _awaited(call)]
+
+
+def _with_what_it_needs(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for each in dependant.dependencies:
+        yield from _with_what_it_needs(each)
+
+
+def _awaited(call: Callable[..., Any]) -> bool:
+    function = call if inspect.isroutine(call) else type(call).__call__
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)

@@ -105,6 +105,22 @@ async def test_balances_lots_and_holds_move_and_verify_agrees(ledger: Running) -
     assert (event.data.member_id, event.data.merged_id) == (MEMBER, OLD)
 
 
+async def test_both_may_have_used_a_code_that_is_good_once_for_each_member(ledger: Running) -> None:
+    once = {"code": "TEA-4-ALL", "per_member": 1, "uses": 5, "gives": {"kind": "coupon", "percent": "10"}}
+    async with ledger.client() as shop:
+        made = await shop.post("/v1/coupons", json=once)
+    assert made.status_code == 201, made.text
+    paid = {"coupon_codes": ("TEA-4-ALL",)}
+    await ledger.receives(
+        an_order_paid(order_id="o-1", **paid), an_order_paid(order_id="o-2", member=OLD, **paid)
+    )
+    assert (await merges(ledger)).status_code == 200
+    assert await ledger.differences() == []
+    await handled(ledger, an_order_paid(order_id="o-3", member=OLD, **paid))
+    uses = await ledger.ports.pool.fetch("SELECT order_id, state FROM ledger.coupon_use ORDER BY order_id")
+    assert [tuple(row) for row in uses] == [("o-1", "used"), ("o-2", "used"), ("o-3", "refused")]
+
+
 async def test_later_events_and_refunds_of_old_orders_reach_the_survivor(ledger: Running) -> None:
     old_order = an_order_paid("200.00", member=OLD, order_id="o-2")
     await ledger.receives(an_order_paid("50.00", order_id="o-1"), old_order)

@@ -37,12 +37,18 @@ from shared.events import Event
 from shared.rows import Rows
 from shared.worker.records import Outcome
 from tests.support.events import PROGRAM, a_cancellation, a_record
-from tests.support.household_model import HouseholdModel
 from tests.support.household_model_on_postgres import MEMBERS_OF_POOLS, TOGETHER, asked_together
 from tests.support.keys import KeyPair
 from tests.support.model import thoroughly
 from tests.support.servers import Servers, a_database
 from tests.support.services import Running, running
+from tests.support.whole_model import WholeModel
+from tests.support.whole_model_on_postgres import (
+    ADDRESSES,
+    GUEST_ORDERS,
+    CodesOfPostgres,
+    make_the_shops_coupon,
+)
 from tests.support.wider_model_on_postgres import WIDER
 from tests.support.wider_model_on_postgres import asked as asked_wider
 
@@ -64,7 +70,7 @@ TABLES = {
     "partner_credit": "member_id, transaction_id, points, reversed, booked_at",
 }
 USES = """
-SELECT c.member_id, c.reward_id, u.use_id, u.state, u.order_id, u.reserved_until
+SELECT c.member_id, c.reward_id, u.use_id, u.state, u.member_id AS used_by, u.order_id, u.named, u.reserved_until
 FROM ledger.coupon_use AS u JOIN ledger.coupon AS c USING (program_id, code)
 """
 
@@ -101,14 +107,14 @@ class House:
         return self.runner.run(what)
 
 
-class OnPostgres(HouseholdModel):
+class OnPostgres(WholeModel):
     """Each step is done twice: in memory, and by the service on Postgres."""
 
     house: ClassVar[House]
 
     def opens(self, document: dict[str, Any]) -> None:
         super().opens(document)
-        self.stack = AsyncExitStack()
+        self.stack, self.codes = AsyncExitStack(), CodesOfPostgres()
         self.ledger = self.house.does(self._running(document))
 
     def teardown(self) -> None:
@@ -129,10 +135,16 @@ class OnPostgres(HouseholdModel):
         assert self.house.does(self._ask(what, words)) == refused
         return refused
 
+    def asks_in_bulk(self, asked: list[tuple[str, dict[str, Any]]]) -> list[str | None]:
+        refused = super().asks_in_bulk(asked)
+        assert self.house.does(self._ask_in_bulk(asked)) == refused
+        return refused
+
     def waits(self, hours: int) -> None:
         super().waits(hours)
         self.house.does(self._settle())
-        self.house.does(self.ledger.runs("send_home"))
+        for job in ("send_home", "forget_guests"):
+            self.house.does(self.ledger.runs(job))
 
     def applies(self, document: dict[str, Any]) -> None:
         """Everybody follows at once: in memory as the clock's job does, on Postgres after a later minute's sweep."""
@@ -165,11 +177,24 @@ class OnPostgres(HouseholdModel):
         """A code is drawn by chance, so a use is told by the reward behind it."""
         shelf = self.desk.book.shelf
         uses = [
-            (coupon.member_id, coupon.reward_id, use.use_id, use.state, use.order_id, use.reserved_until)
+            (
+                coupon.member_id, coupon.reward_id, use.use_id, use.state, use.member_id, use.order_id, use.named,
+                use.reserved_until,
+            )
             for coupon in shelf.coupons.of(PROGRAM).values()
             for use in shelf.uses.of((PROGRAM, coupon.code)).values()
+        ]  # fmt: skip
+        assert self.house.does(self._said(USES)) == sorted(uses, key=repr)
+
+    @invariant()
+    def the_same_orders_of_guests_are_kept_and_the_same_addresses_known(self) -> None:
+        kept = [
+            (each.order_id, each.address, each.member_id, each.cause, each.forget_at)
+            for each in self._guest_orders()
         ]
-        assert self.house.does(self._uses_said()) == sorted(uses, key=repr)
+        assert self.house.does(self._said(GUEST_ORDERS)) == sorted(kept, key=repr)
+        known = [(each.address, each.member_id, each.since) for each in self._addresses()]
+        assert self.house.does(self._said(ADDRESSES)) == sorted(known, key=repr)
 
     @invariant()
     def verify_finds_nothing(self) -> None:
@@ -185,11 +210,15 @@ class OnPostgres(HouseholdModel):
         ledger = await self.stack.enter_async_context(running(SERVICE, self.house.url, self.house.keys))
         await as_superuser(self.house.url, EMPTY)
         await ledger.applies(document)
+        async with ledger.ports.pool.acquire() as connection:
+            await make_the_shops_coupon(ledger.doors.state["actions"], connection)
         return ledger
 
     async def _deliver(self, events: Sequence[Event[Any]], *, lost: bool) -> None:
         self.ledger.now = self.desk.now
-        records = [self.ledger._placed(a_record(event, offset=0)) for event in events]
+        await self._learn_codes(events)
+        told = [self.codes.told_to_postgres(event) for event in events]
+        records = [self.ledger._placed(a_record(event, offset=0)) for event in told]
         if lost:
             usual = self.ledger.processor.handle
             self.ledger.processor.handle = self._killed
@@ -198,6 +227,12 @@ class OnPostgres(HouseholdModel):
             self.ledger.processor.handle = usual
         done = await self.ledger.takes(records)
         assert done.refused == 0, await self.ledger.dead_letters()
+
+    async def _learn_codes(self, events: Iterable[Event[Any]]) -> None:
+        async with self.ledger.ports.pool.acquire() as connection:
+            for event in events:
+                for code in getattr(event.data, "coupon_codes", ()):
+                    await self.codes.learn(connection, self.desk.book.shelf, code)
 
     async def _killed(self, connection: AnyConnection, events: Sequence[Event[Any]], now: Any) -> Outcome:
         """All is written; then the server ends the connection."""
@@ -220,6 +255,14 @@ class OnPostgres(HouseholdModel):
         if refused:
             await self._settle()
         return refused
+
+    async def _ask_in_bulk(self, asked: list[tuple[str, dict[str, Any]]]) -> list[str | None]:
+        self.ledger.now, decide = self.desk.now, self.ledger.doors.decide
+        assert decide is not None
+        commands = [command_of(what, words["member"], {"minutes": None} | words) for what, words in asked]
+        async with self.ledger.ports.pool.acquire() as connection, connection.transaction():
+            outcomes = await decide(connection, commands, self.desk.now)
+        return [each.code if isinstance(each, ServiceError) else None for each in outcomes]
 
     async def _asked(
         self, connection: PooledConnection, what: str, *, member: str = "", **words: Any
@@ -246,6 +289,9 @@ class OnPostgres(HouseholdModel):
             case "buys":
                 named = {"reward": words["name"], "reward_id": words["reward_id"], "charity": None}
                 await rewards.redeem(actions, connection, key, now=now, **named)
+            case "presents":
+                given = {"reward": words["name"], "reward_id": words["reward_id"], "gives": None}
+                await rewards.give(actions, connection, key, reason="thank you", now=now, **given)
             case "voids":
                 await rewards.void(actions, connection, key, reason=None, now=now, **words)
             case "gives":
@@ -270,6 +316,7 @@ class OnPostgres(HouseholdModel):
 
     async def _merge(self) -> None:
         survivor, other = self.living[:2]
+        await self._learn_codes(self.under_way)
         await self._settle()
         had = await self._all_points()
         merged = Merged(PROGRAM, other, survivor, self.desk.now, "tester")
@@ -301,8 +348,8 @@ class OnPostgres(HouseholdModel):
             found[table] = sorted((tuple(row) for row in rows), key=repr)
         return found
 
-    async def _uses_said(self) -> list[tuple[Any, ...]]:
-        return sorted((tuple(row) for row in await self.ledger.ports.pool.fetch(USES)), key=repr)
+    async def _said(self, query: str) -> list[tuple[Any, ...]]:
+        return sorted((tuple(row) for row in await self.ledger.ports.pool.fetch(query)), key=repr)
 
     def _rows_of(self, table: str) -> list[tuple[Any, ...]]:
         """The same of the book in memory."""

@@ -23,8 +23,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from services.ledger.domain.adjusting import adjust
 from services.ledger.domain.book import Book
 from services.ledger.domain.gifts import Gift, give
+from services.ledger.domain.guests import NOBODY, Guests, Secret
 from services.ledger.domain.holds import OPEN, drawn
-from services.ledger.domain.records import MEMBER_ACCOUNTS, Transfer
+from services.ledger.domain.records import MEMBER_ACCOUNTS, Purchase, Transfer
 from services.ledger.domain.transit import IN_TRANSIT
 from services.ledger.handlers import on
 from shared.errors import ServiceError
@@ -50,6 +51,7 @@ CAP_OF_RULE, CAP_OF_PROGRAM = 300, 400
 """Points that orders earn a member by the rule `base`, and all rules earn them, in a month."""
 GIFT_REFUSED = (None, "insufficient_points", "transfers_off", "not_givable", "unknown_receiver")
 ZONE = "Europe/Paris"
+SECRET = Secret(b"only-for-tests-and-long-enough")
 EARN = [
     PER_EURO | {"at_most": f"{CAP_OF_RULE} per month"},
     a_rule("tea counts double", if_={"category": "tea"}, times="2"),
@@ -65,6 +67,7 @@ SHELF = [
     a_reward("mug", "30", stock=3, gives={"product": "mug-1"}),
     a_reward("five more", "60", gives={"credit": "5.00 EUR"}),
     a_reward("a tree", "10", gives={"donate_to": ["forest"]}),
+    a_reward("for all", None, gives={"percent_off": "10 %", "uses": 2, "anyone": True, "valid": "30 days"}),
 ]
 PARTNER = "river-bank"
 PARTNERS = [{"partner": PARTNER, "gives": "points", "budget": "400 points per month"}]
@@ -72,8 +75,9 @@ PARTNERS = [{"partner": PARTNER, "gives": "points", "budget": "400 points per mo
 
 def a_version(**words: Any) -> dict[str, Any]:
     """One version of the program; they differ in everything but the caps and the shelf."""
-    words = {"pools": {}} | words
-    spend = {"rewards": SHELF, "spent_points_back": words.pop("back", "proportional")}
+    words = {"pools": {}, "guests": {"keep": "60 days"}} | words
+    backs = {"spent_points_back": words.pop("back", "proportional")}
+    spend = {"rewards": SHELF, "used_coupons_back": words.pop("codes_back", "full_only"), **backs}
     caps = [{"at_most": f"{CAP_OF_PROGRAM} points per month"}]
     return a_document(*EARN, zone=ZONE, spend=spend, caps=caps, partners=PARTNERS, **words)
 
@@ -93,6 +97,7 @@ VERSIONS = [
     a_version(
         points={"negative": "pending_only"},
         pending={"order.paid": "14 days after order.paid"},
+        codes_back="never",
         pools={"members": "2", "who_may_spend": "owner"},
     ),
     a_version(points={"expire": "after 1 months without activity"}, back="never"),
@@ -140,6 +145,7 @@ class LedgerModel(RuleBasedStateMachine):
     def opens(self, document: dict[str, Any]) -> None:
         """The merchant begins with this version."""
         self.desk = RewardDesk(document, members=MEMBERS)
+        self.desk.book.guests = Guests(self.desk.book.journal, SECRET)
 
     def receives(self, *events: Event[Any], lost: bool = False) -> None:
         """A batch comes in; where it is `lost` at first, it comes again, and nobody sees a difference."""
@@ -213,8 +219,9 @@ class LedgerModel(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(which=some, tea=cents, cup=cents, late=chance)
     def edit_an_order(self, which: int, tea: int, cup: int, late: bool) -> None:
-        order = self._one(self.orders, which)
-        self._happens(self._order(order.data.customer_id, order.data.order_id, tea, cup, 0), late=late)
+        before = self._one(self.orders, which).data
+        said = self._order(before.customer_id, before.order_id, tea, cup, 0, email=before.email)
+        self._happens(said, late=late)
 
     @precondition(lambda self: self.orders)
     @rule(which=some, lines=st.sets(st.sampled_from(["tea", "cup"]), min_size=1), late=chance, lost=chance)
@@ -384,15 +391,10 @@ class LedgerModel(RuleBasedStateMachine):
     @invariant()
     def an_order_that_was_called_off_or_came_back_wholly_holds_nothing(self) -> None:
         for order in self.orders:
-            key = (PROGRAM, order.member_id or "")
-            purchase = self.desk.book.purchases.get(key, order.data.order_id)
-            back = (
-                {line.line_id for refund in purchase.refunds for line in refund.said.lines}
-                if purchase
-                else set()
-            )
-            if purchase is not None and (purchase.cancelled_at is not None or back == {"tea", "cup"}):
+            purchase = self._purchase_of(order)
+            if purchase is not None and came_back(purchase):
                 for asset in ("points", "donation:EUR"):
+                    key = (PROGRAM, purchase.member_id)
                     award = self.desk.book.awards.get(key, f"order:{order.data.order_id}:{asset}")
                     assert award is None or award.held_points == 0, (purchase, award)
 
@@ -451,7 +453,21 @@ class LedgerModel(RuleBasedStateMachine):
         theirs = [order.data.order_id for order in self.orders if order.data.customer_id == member]
         return self._one(theirs, which) if which is not None and theirs else None
 
-    def _order(self, member: str, order_id: str, tea: int, cup: int, discount: int) -> Event[OrderPaid]:
+    def _purchase_of(self, order: Event[OrderPaid]) -> Purchase | None:
+        """What the book knows of an order, if it knows of whom it is."""
+        member, order_id = order.member_id, order.data.order_id
+        guests = self.desk.book.guests
+        if (
+            member is None
+            and guests is not None
+            and (kept := guests.orders.get(PROGRAM, order_id)) is not None
+        ):
+            member = kept.member_id
+        return self.desk.book.purchases.get((PROGRAM, member or NOBODY), order_id)
+
+    def _order(
+        self, member: str | None, order_id: str, tea: int, cup: int, discount: int, **more: Any
+    ) -> Event[OrderPaid]:
         lines = (
             a_line(money(tea), line_id="tea", categories=("tea",)),
             a_line(money(cup), line_id="cup"),
@@ -459,10 +475,11 @@ class LedgerModel(RuleBasedStateMachine):
         return an_order_paid(
             money(tea + cup),
             order_id=order_id,
-            member=member,
+            member=member,  # type: ignore[arg-type]  # None is a guest
             lines=lines,
             discount=money(min(discount, tea + cup)),
             at=self.desk.now,
+            **more,
         )
 
     def _happens(self, event: Event[Any], *, late: bool = False, lost: bool = False) -> None:
@@ -483,6 +500,12 @@ class LedgerModel(RuleBasedStateMachine):
     @staticmethod
     def _one(things: Sequence[Any], which: int) -> Any:
         return things[which % len(things)]
+
+
+def came_back(purchase: Purchase) -> bool:
+    """Whether the order was called off, or all of its lines were sent back."""
+    back = {line.line_id for refund in purchase.refunds for line in refund.said.lines}
+    return purchase.cancelled_at is not None or (purchase.paid is not None and back == {"tea", "cup"})
 
 
 def _drawn_from(book: Book, member: str) -> Counter[int]:

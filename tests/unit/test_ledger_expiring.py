@@ -86,6 +86,30 @@ def test_a_late_lot_does_not_tell_a_step_again() -> None:
     assert expiring(desk) == [(THIRTY, 50, 30), (SEVEN, 80, 7), (ONE, 80, 1)]
 
 
+def test_a_late_lot_is_told_of_alone_where_the_last_step_was_told_without_it() -> None:
+    late = an_order_paid("30.00", order_id="late", at=at("2026-05-05T10:00"))
+    after_all = a_desk(None, "50.00").reaches(ONE).receives(late).reaches(EXPIRY)
+    assert expiring(after_all) == [(THIRTY, 50, 30), (SEVEN, 50, 7), (ONE, 50, 1), (ONE, 30, 1)]
+    once = a_desk({**MONTHS, "announce": ["30 days"]}, "50.00").reaches(THIRTY).receives(late).reaches(EXPIRY)
+    assert expiring(once) == [(THIRTY, 50, 30), (THIRTY, 30, 30)]
+    for desk in (after_all, once):
+        assert len({event.id for event in desk.book.outgoing}) == len(desk.book.outgoing)
+
+
+def test_a_late_lot_is_told_of_though_what_was_told_before_is_spent() -> None:
+    desk = a_desk(None, "50.00").reaches(ONE)
+    desk.pays(50)
+    desk.receives(an_order_paid("30.00", order_id="late", at=at("2026-05-05T10:00"))).reaches(EXPIRY)
+    assert expiring(desk) == [(THIRTY, 50, 30), (SEVEN, 50, 7), (ONE, 50, 1), (ONE, 30, 1)]
+
+
+def test_a_late_lot_tells_nothing_of_one_that_was_opened_after_that_step() -> None:
+    desk = a_desk({"expire": "every 31 may", "least": "0 days"})
+    desk.receives(an_order_paid("50.00", order_id="in time", at=at("2027-05-10T10:00")))
+    desk.receives(an_order_paid("30.00", order_id="late", at=at("2027-01-01T10:00"))).reaches(EXPIRY)
+    assert expiring(desk) == [(THIRTY, 30, 30), (SEVEN, 80, 7), (ONE, 80, 1)]
+
+
 def test_what_came_back_is_told_of_from_then_on() -> None:
     desk = a_desk(None, "50.00").reaches(at("2027-04-01"))
     desk.pays(50)
@@ -136,3 +160,22 @@ def test_no_step_of_a_group_is_told_twice_nor_late_nor_of_nothing(
     for event in told:
         assert event.data.points > 0
         assert timedelta(0) <= event.data.expires_at - event.time - timedelta(days=event.data.days_left - 1)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 150), st.integers(1, 50)), min_size=1, max_size=6),
+    st.sampled_from([["30 days", "7 days", "1 day"], ["7 days"], ["60 days", "1 day"]]),
+)
+def test_whatever_expires_was_told_of_at_the_last_step_exactly_once_however_late_it_came(
+    orders: list[tuple[int, int, int]], announce: list[str]
+) -> None:
+    desk = a_desk({"expire": "3 months", "rounded_to": "month", "announce": announce})
+    begin, last = at("2026-01-01T10:00"), min(int(each.split()[0]) for each in announce)
+    for day, late, total in sorted(orders, key=lambda order: order[0] + order[1]):
+        desk.reaches(max(desk.now, begin + timedelta(days=day + late)))
+        desk.receives(an_order_paid(f"{total}.00", order_id=f"{day}-{late}", at=begin + timedelta(days=day)))
+    desk.reaches(at("2032-01-01"))
+    told = sum(points for _, points, days in expiring(desk) if days == last)
+    assert told == sum(transfer.amount for transfer in desk.book.transfers if transfer.kind == "expiry")
+    assert len({event.id for event in desk.book.outgoing}) == len(desk.book.outgoing)

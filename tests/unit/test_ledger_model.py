@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.support.household_model import HouseholdModel
 from tests.support.model import thoroughly
+from tests.support.whole_model import WholeModel
 
 
-class InMemory(HouseholdModel):
+class InMemory(WholeModel):
     """All of it in memory."""
 
 

@@ -72,7 +72,7 @@ class Asked:
     by: By
 
 
-def _asked(
+async def _asked(
     first: Annotated[
         date | None,
         Query(alias="from", description="The first day; absent = eleven whole months and this one."),

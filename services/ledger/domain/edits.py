@@ -17,6 +17,7 @@ from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import explanation, frozen_of
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
+from services.ledger.domain.counted import COUNTED
 from services.ledger.domain.earning import Earned, Frozen, earn
 from services.ledger.domain.imported import IMPORT
 from services.ledger.domain.keeping import kept_of
@@ -60,7 +61,7 @@ def edit_order(event: Event[OrderPaid], book: Book, key: MemberKey, before: Purc
     left = kept_of(purchase, order)
     for award in awards:
         facts = facts_of(program, purchase, order, award.breakdown)
-        earned, frozen, breakdown = _earned_again(book, key, program, facts, award)
+        earned, frozen, breakdown = _earned_again(book, key, purchase, program, facts, award)
         target = target_of(program, facts, frozen, earned.points, earned.asset, left)
         edited = _edited(book, award, program, purchase, earned, breakdown)
         hold_target(book, edited, program, target, cause=event.id, at=event.time)
@@ -82,15 +83,20 @@ def _follow_statement(
 
 
 def _earned_again(
-    book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, award: Award
+    book: Book, key: MemberKey, purchase: Purchase, program: LedgerProgram, facts: Facts, award: Award
 ) -> tuple[Earned, Frozen, dict[str, Any]]:
-    """What an edited order earns of one asset: what is frozen of it, and its explanation."""
+    """What an edited order earns of one asset: what is frozen of it, and its explanation.
+
+    Where it has left a version whose caps counted it, it remembers so, also under one that has none.
+    """
     frozen = frozen_of(award.breakdown)
-    if not program.capped.get(PAID) and award.asset not in program.bounded:
+    version = purchase.program_version or 1
+    is_at_home = award.program_version == version and COUNTED not in award.breakdown
+    if is_at_home and not program.capped.get(PAID) and award.asset not in program.bounded:
         earned = of_asset(earn(program, facts, frozen), award.asset)
         return earned, frozen, explanation(facts, earned, frozen)
     asked_at = replace(facts, at=award.asked_at.astimezone(program.zone))
-    caps = Reasked(book, key, program, asked_at, award)
+    caps = Reasked(book, key, program, version, asked_at, award)
     earned = of_asset(earn(program, facts, frozen, caps=caps), award.asset)
     caps.count(earned)
     frozen = replace(frozen, room=caps.rooms(earned))
@@ -112,7 +118,7 @@ def _decide_anew(
     for asset in dict.fromkeys([*known, *(rule.asset for rule in program.rules_for(PAID))]):
         award = known.get(asset)
         if award is not None:
-            earned, frozen, breakdown = _earned_again(book, key, program, facts, award)
+            earned, frozen, breakdown = _earned_again(book, key, purchase, program, facts, award)
             target = target_of(program, facts, frozen, earned.points, asset, left)
             edited = _edited(book, award, program, purchase, earned, breakdown)
             hold_target(book, edited, program, target, cause=event.id, at=event.time)
@@ -141,11 +147,6 @@ def _edited(
     """The award as the edit makes it, still holding what it held."""
     if award.asked_at != award.happened_at:
         breakdown = breakdown | {"asked_at": award.asked_at.isoformat()}
-    before = award.breakdown.get("before_under", [])
-    if award.program_version != purchase.program_version:
-        before = [*before, award.program_version]
-    if before:  # what it was decided under before has counted in the buckets of that
-        breakdown = breakdown | {"before_under": before}
     edited = replace(
         award,
         points=earned.points,

@@ -3,6 +3,10 @@
 A group is all open lots of an asset that expire at one moment. Example: 50 and 30 points expire at the end of 31 May.
 At the midnight that is 30 days before, the member hears of 80; spends 60; and 7 days before hears of the 20 left.
 
+A lot that comes late joins a group of which a step was told already: 40 points of an order of last May that arrives on
+26 May. It says nothing of its own as long as there is a further step, at which all is told of together; after the last
+one the member hears of these 40 alone. So no step tells of a point twice, and whatever expires was told of.
+
 What a newcomer would get wrong: this too is a thing that falls due (`settling`), at its own midnight, so that a replay
 tells the same at the same moments. `told_at` of a lot says up to when nothing is left to be told of it: a step before
 that is over. What comes back into a lot, or lives longer since, is told of from then on only.
@@ -68,20 +72,26 @@ def without_past(book: Book, lot: Lot, at: datetime) -> Lot:
 
 
 def tell_of(book: Book, key: MemberKey, what: Expiring) -> None:
-    """Tell what is left of the group; not again where it was told before, and a late lot joined it since."""
+    """Tell what is left of the group at this step; of lots that joined it after it was told, at the last step alone."""
     group = [
         lot
         for lot in book.lots.of(key).values()
         if (lot.asset, lot.expires_at) == (what.asset, what.expires_at)
     ]
     known = any(lot.told_at is not None and lot.told_at >= what.at for lot in group)
-    for lot in group:
-        if lot.remaining and (lot.told_at is None or lot.told_at < what.at):
-            book.put_lot(replace(lot, told_at=what.at))
-    if not known:
+    told = [replace(lot, told_at=what.at) for lot in group if _is_to_be_told(lot, what)]
+    for lot in told:
+        book.put_lot(lot)
+    if not known or next_told(book, told[0]) is None:
         # Named by a lot that is told of this step once: of what was told and then spent, nothing is in memory any more.
-        first = min(lot.lot_no for lot in group if lot.remaining)
-        book.outgoing.append(_event(book, key, what, sum(lot.remaining for lot in group), first))
+        first = min(lot.lot_no for lot in told)
+        book.outgoing.append(_event(book, key, what, sum(lot.remaining for lot in told), first))
+
+
+def _is_to_be_told(lot: Lot, what: Expiring) -> bool:
+    """Whether something was in it at that moment, and is left, of which this step was not told."""
+    is_known = lot.told_at is not None and lot.told_at >= what.at
+    return bool(lot.remaining) and lot.opened_at <= what.at and not is_known
 
 
 def _event(book: Book, key: MemberKey, what: Expiring, points: int, first_lot: int) -> Event[PointsExpiring]:

@@ -18,6 +18,7 @@ from services.ledger.domain.allowances import Allowances
 from services.ledger.domain.awards import Origin, grant, state_of, stored_cuts
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts, unmet
+from services.ledger.domain.counted import Counted, as_stored, counted_of
 from services.ledger.domain.earning import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
@@ -163,16 +164,13 @@ def counted_and_gone(book: Book, key: MemberKey, reached: Reached) -> int:
     if not reached.joined:
         return 0
     awards = [book.awards.get(key, award_id) for award_id in reached.awards]
-    return sum(
-        _counted(award) - award.held_points
-        for award in awards
-        if award is not None and "room" in award.breakdown
-    )
+    bounded = [award for award in awards if award is not None and "room" in award.breakdown]
+    return sum(_counted(book, award) - award.held_points for award in bounded)
 
 
-def _counted(award: Award) -> int:
-    counted = award.breakdown.get("counted")
-    return award.points if counted is None else int(counted[PROGRAM])
+def _counted(book: Book, award: Award) -> int:
+    program = book.versions_of(award.program_id).numbered(award.program_version).rules
+    return sum(int(each.points) for each in counted_of(award, program) if each.rule == PROGRAM)
 
 
 def _hold_period(
@@ -264,9 +262,10 @@ def _allowed(
 ) -> tuple[int, dict[str, Any]]:
     """What the program's caps and budgets of the event's time leave of it, counted but for what was counted before;
     and what is stored about that."""
-    program = book.versions_of(key[0]).at(at).rules
+    version = book.versions_of(key[0]).at(at)
+    program = version.rules
     if asset not in program.bounded:
-        return wanted, {}
+        return wanted, as_stored(())
     again = max(0, min(wanted, paid))
     allowances = Allowances(book, key, program, Facts(trigger=PAID, at=at.astimezone(program.zone)))
     room = allowances.whole_room(asset, wanted - again)
@@ -274,8 +273,9 @@ def _allowed(
     points = min(wanted - again, room)
     if points:
         allowances.count_whole(asset, points)
-    stored = {"room": {PROGRAM: str(again + room)}} | stored_cuts(allowances.cuts, asset)
-    return again + points, stored | ({"counted": {PROGRAM: str(points)}} if again else {})
+    counted = [Counted(version.number, PROGRAM, 1, points, points)] if points else []
+    stored = as_stored(counted) | stored_cuts(allowances.cuts, asset)
+    return again + points, {"room": {PROGRAM: str(again + room)}} | stored
 
 
 def _state(program: LedgerProgram, asset: str, by: Part) -> tuple[str, datetime | None]:

@@ -17,9 +17,10 @@ from typing import Any
 
 from services.ledger.domain.allowances import Allowances, whole_bucket
 from services.ledger.domain.book import Book
-from services.ledger.domain.budgets import take
+from services.ledger.domain.budgets import Budget, take
 from services.ledger.domain.caps import Cut, bucket_of, left_of, said
 from services.ledger.domain.conditions import Facts
+from services.ledger.domain.counted import Counted, as_stored, counted_of, more, sums
 from services.ledger.domain.earning import PROGRAM, Earned, per
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import Award, MemberKey, Usage
@@ -35,30 +36,38 @@ Bucket = tuple[Cap, tuple[str, str]]
 class Reasked(Allowances):
     """What caps and budgets leave of an order that they have been asked about before.
 
-    `facts.at` is the moment at which they were asked first: that decides in which day or month it counts.
+    `facts.at` is the moment at which they were asked first: that decides in which day or month it counts. `version` is
+    that of the program by which it is decided now.
     """
 
-    __slots__ = ("_counted", "_first")
+    __slots__ = ("_counted", "_first", "_sums", "_version")
 
     def __init__(
-        self, book: Book, key: MemberKey, program: LedgerProgram, facts: Facts, award: Award
+        self, book: Book, key: MemberKey, program: LedgerProgram, version: int, facts: Facts, award: Award
     ) -> None:
         super().__init__(book, key, program, facts)
+        self._version = version
         self._first = _first_rooms(award)
-        self._counted = _counted(award, book)
+        before = book.versions_of(award.program_id).numbered(award.program_version).rules
+        self._counted = counted_of(award, before)
+        self._sums = sums(self._counted)
 
     def room_for(self, rule: Rule, wanted: Share) -> Share | None:
         """What is left beside what the order has already, and never more than was found first."""
-        first, mine = self._first.get(rule.name), self._counted.get(rule.name, 0)
+        first, mine = self._first.get(rule.name), self._sums.get(rule.name, 0)
         if first is None and not mine:
             return super().room_for(rule, wanted)  # nothing bounded it, or this version is the first to ask
-        return self._beside(rule.name, rule.asset, self._buckets_of(rule), mine, wanted)
+        room = self._beside(rule.name, rule.asset, self._buckets_of(rule), mine, wanted)
+        if first is not None or rule.budget is None:
+            return room
+        asked = wanted if room is None else min(room, wanted)
+        return self._of_budget(rule.name, rule.asset, rule.budget, asked)
 
     def whole_room(self, asset: str, points: int) -> int | None:
         """The same of the program's own caps."""
         if PROGRAM not in self._first:
             return super().whole_room(asset, points)
-        mine = self._counted.get(PROGRAM, 0)
+        mine = self._sums.get(PROGRAM, 0)
         room = self._beside(PROGRAM, asset, self._whole_buckets(asset), mine, points)
         return None if room is None else int(room)
 
@@ -70,15 +79,11 @@ class Reasked(Allowances):
         for answer in earned.answers:
             rule = rules.get(answer.rule)
             if rule is not None and answer.points:
-                given = per(answer.points, answer.unit)
-                if rule.budget is not None and rule.name not in self._first:
-                    take(self._book, self._key[0], rule.budget, self._facts.at.date(), given)
-                self._count_more(rule.name, self._buckets_of(rule), given)
+                budgets = () if rule.budget is None else (rule.budget,)
+                self._count_more(rule.name, self._buckets_of(rule), budgets, per(answer.points, answer.unit))
         if earned.points and earned.asset in self._program.bounded:
-            if PROGRAM not in self._first:
-                for budget in self._program.budgets.get(earned.asset, ()):
-                    take(self._book, self._key[0], budget, self._facts.at.date(), earned.points)
-            self._count_more(PROGRAM, self._whole_buckets(earned.asset), earned.points)
+            budgets = self._program.budgets.get(earned.asset, ())
+            self._count_more(PROGRAM, self._whole_buckets(earned.asset), budgets, earned.points)
 
     def rooms(self, earned: Earned) -> dict[str, Share]:
         """What bounds the order from now on: what was found now, and first for those that gave nothing now."""
@@ -87,10 +92,9 @@ class Reasked(Allowances):
     def stored(self, earned: Earned) -> dict[str, Any]:
         """What the next edit has to know: what was found first, and what is counted."""
         first = {**earned.room, **self._first}
-        return {
-            "first_room": {rule: str(points) for rule, points in first.items()},
-            "counted": {rule: str(points) for rule, points in self._counted.items()},
-        }
+        return {"first_room": {rule: str(points) for rule, points in first.items()}} | as_stored(
+            self._counted
+        )
 
     def _buckets_of(self, rule: Rule) -> list[Bucket]:
         return [(cap, (rule.name, bucket_of(cap, self._facts))) for cap in rule.caps]
@@ -119,16 +123,27 @@ class Reasked(Allowances):
         self.cuts.append(replace(cut, room=room))
         return room
 
-    def _count_more(self, rule: str, buckets: Iterable[Bucket], given: Share) -> None:
-        mine = self._counted.get(rule, 0)
-        if given <= mine:
-            return
-        for _, (name, bucket) in buckets:
-            used = self._book.usage.get(self._key, (name, bucket)) or Usage(*self._key, name, bucket)
-            times = used.times + (0 if mine else 1)
-            more = replace(used, times=times, points=plain(used.points + given - mine))
-            self._book.usage.put(self._key, (name, bucket), more)
-        self._counted[rule] = given
+    def _count_more(
+        self, rule: str, buckets: Iterable[Bucket], budgets: Iterable[Budget], given: Share
+    ) -> None:
+        """Count what comes on top in the caps of this version; a budget that is asked for the first time gives all."""
+        added = Counted(self._version, rule)
+        if rule not in self._first:
+            for budget in budgets:
+                take(self._book, self._key[0], budget, self._facts.at.date(), given)
+                added = replace(added, given=given)
+        mine = self._sums.get(rule, 0)
+        if given > mine:
+            added = replace(added, times=0 if mine else 1, points=given - mine)
+            for _, (name, bucket) in buckets:
+                used = self._book.usage.get(self._key, (name, bucket)) or Usage(*self._key, name, bucket)
+                points = plain(used.points + added.points)
+                self._book.usage.put(
+                    self._key, (name, bucket), replace(used, times=used.times + added.times, points=points)
+                )
+            self._sums[rule] = given
+        if added.points or added.given:
+            self._counted = more(self._counted, added)
 
 
 def _without(used: Usage | None, mine: Share) -> Usage | None:
@@ -141,20 +156,3 @@ def _without(used: Usage | None, mine: Share) -> Usage | None:
 def _first_rooms(award: Award) -> dict[str, Share]:
     stored = award.breakdown.get("first_room") or award.breakdown.get("room", {})
     return {rule: plain(Fraction(points)) for rule, points in stored.items()}
-
-
-def _counted(award: Award, book: Book) -> dict[str, Share]:
-    """What of this award caps have counted; what the program refused wholly was counted nowhere."""
-    breakdown = award.breakdown
-    program = book.versions_of(award.program_id).numbered(award.program_version).rules
-    if "counted" in breakdown:
-        return {rule: plain(Fraction(points)) for rule, points in breakdown["counted"].items()}
-    if breakdown.get("room", {}).get(PROGRAM) == "0":
-        return {}
-    capped = {rule.name for rules in program.capped.values() for rule in rules}
-    found = {
-        rule: plain(Fraction(points) / unit)
-        for rule, points, unit in breakdown.get("rules", [])
-        if rule in capped
-    }
-    return found | {PROGRAM: award.points} if award.asset in program.bounded else found

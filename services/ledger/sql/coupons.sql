@@ -127,12 +127,18 @@ WHERE r.code IS NOT NULL AND (
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: coupon_uses_off
--- Uses of a code that is not there, or more of one member than the code allows each.
+-- Uses of a code that is not there, or more of one member than the code allows each: of whoever took others in by a
+-- merge, as many as all of them together may have had.
 SELECT u.program_id, coalesce(u.member_id, '') AS member_id, u.code, c.per_member,
        count(*) FILTER (WHERE u.state = 'used') AS used
 FROM ledger.coupon_use AS u LEFT JOIN ledger.coupon AS c USING (program_id, code)
 GROUP BY u.program_id, u.member_id, u.code, c.code, c.per_member
-HAVING c.code IS NULL OR (u.member_id IS NOT NULL AND count(*) FILTER (WHERE u.state = 'used') > c.per_member)
+HAVING c.code IS NULL OR (
+    u.member_id IS NOT NULL AND count(*) FILTER (WHERE u.state = 'used') > c.per_member
+    AND count(*) FILTER (WHERE u.state = 'used') > c.per_member * (1 + (
+        SELECT count(*) FROM ledger.member AS m WHERE m.program_id = u.program_id AND m.merged_into = u.member_id
+    ))
+)
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: coupons_astray

@@ -9,97 +9,75 @@ GROUP BY program_id
 -- name: counts_off
 -- Where what a cap or a budget of a rule, or of the program (rule ''), says it counted is not what awards were counted
 -- with, or one that should have counted something is missing. One row in the arrays is one cap or budget of one version;
--- `prefix` begins its buckets, `period` ends them (`b:` for a budget's). An award says what was counted of it once it
--- was edited; before, it is what its rules gave, unless the program left no room at all. Deeds say which subjects they
--- counted for; a removed review frees its product. Where a rule's caps are not the same in all versions (`shifting`), who
--- has an award that moved from one version to another is left out.
+-- `format` makes its bucket of a local time (of the first day of its `period`, for a budget). An award that was decided
+-- again, or that a goal gave, says what was counted of it, and under which versions; another counted what its rules gave,
+-- unless the program left no room at all. Deeds say for which subjects they counted; a removed review frees its product.
 WITH bound AS (
-    SELECT * FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::boolean[])
-        AS c (program_id, program_version, rule, asset, zone, budget, prefix, period, shifting)
-), counting AS (
-    SELECT DISTINCT program_id, program_version, rule, asset, zone FROM bound
-), given AS (
-    SELECT a.program_id, a.member_id, a.program_version, c.rule, a.asset, g.points,
-           coalesce((a.breakdown ->> 'asked_at')::timestamptz, a.happened_at) AT TIME ZONE c.zone AS local
-    FROM counting AS c
-    JOIN ledger.award AS a
-      ON a.program_id = c.program_id AND a.program_version = c.program_version AND a.asset = c.asset AND a.kind = 'award'
+    SELECT * FROM unnest($2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+        AS c (program_id, version, rule, asset, zone, budget, format, period)
+), counted AS (
+    SELECT a.program_id, a.member_id, a.asset, coalesce((a.breakdown ->> 'asked_at')::timestamptz, a.happened_at) AS at,
+           c.version, c.rule, c.times, c.points, c.given
+    FROM ledger.award AS a
     CROSS JOIN LATERAL (
-        SELECT CASE
-            WHEN a.breakdown ? 'counted' THEN
-                split_part(a.breakdown -> 'counted' ->> c.rule, '/', 1)::numeric
-                / coalesce(nullif(split_part(a.breakdown -> 'counted' ->> c.rule, '/', 2), ''), '1')::numeric
-            WHEN a.breakdown -> 'room' ->> '' = '0' THEN NULL
-            WHEN c.rule = '' THEN a.points::numeric
-            ELSE (
-                SELECT sum((r ->> 1)::numeric / (r ->> 2)::numeric) FROM jsonb_array_elements(a.breakdown -> 'rules') AS r
-                WHERE r ->> 0 = c.rule
-            )
-        END AS points
-    ) AS g
-    WHERE g.points > 0
+        SELECT a.program_version AS version, e ->> 0 AS rule, 1 AS times, n AS points, n AS given
+        FROM jsonb_array_elements(a.breakdown -> 'rules') AS e
+        CROSS JOIN LATERAL (SELECT (e ->> 1)::numeric / (e ->> 2)::numeric) AS g (n)
+        WHERE NOT a.breakdown ? 'counted' AND a.breakdown -> 'room' ->> '' IS DISTINCT FROM '0' AND n > 0
+        UNION ALL
+        SELECT a.program_version, '', 1, a.points, a.points
+        WHERE NOT a.breakdown ? 'counted' AND a.breakdown -> 'room' ->> '' IS DISTINCT FROM '0' AND a.points > 0
+        UNION ALL
+        SELECT (e ->> 0)::int, e ->> 1, (e ->> 2)::int,
+               split_part(e ->> 3, '/', 1)::numeric / coalesce(nullif(split_part(e ->> 3, '/', 2), ''), '1')::numeric,
+               split_part(e ->> 4, '/', 1)::numeric / coalesce(nullif(split_part(e ->> 4, '/', 2), ''), '1')::numeric
+        FROM jsonb_array_elements(a.breakdown -> 'counted') AS e
+    ) AS c
+    WHERE a.kind = 'award' AND (a.program_id, a.asset) IN (SELECT program_id, asset FROM bound)
 ), expected AS (
-    SELECT g.program_id, CASE WHEN b.budget = '' THEN g.member_id ELSE '' END AS member_id,
+    SELECT c.program_id, CASE WHEN b.budget = '' THEN c.member_id ELSE '' END AS member_id,
            CASE WHEN b.budget = '' THEN b.rule ELSE b.budget END AS name,
-           b.prefix || CASE b.period
-               WHEN '' THEN 'ever'
-               WHEN 'day' THEN 'day=' || to_char(g.local, 'YYYY-MM-DD')
-               WHEN 'week' THEN 'week=' || to_char(g.local, 'IYYY-"W"IW')
-               WHEN 'month' THEN 'month=' || to_char(g.local, 'YYYY-MM')
-               WHEN 'year' THEN 'year=' || to_char(g.local, 'FMYYYY')
-               WHEN 'b:' THEN ''
-               ELSE ':' || to_char(date_trunc(substr(b.period, 3), g.local), 'YYYY-MM-DD')
-           END AS bucket,
-           b.budget <> '' AS is_budget, sum(g.points) AS points, count(*) AS times
-    FROM given AS g JOIN bound AS b USING (program_id, program_version, rule, asset)
+           to_char(CASE b.period WHEN '' THEN l.local ELSE date_trunc(b.period, l.local) END, b.format) AS bucket,
+           b.budget <> '' AS is_budget, sum(CASE b.budget WHEN '' THEN c.points ELSE c.given END) AS points,
+           sum(CASE b.budget WHEN '' THEN c.times ELSE (c.given > 0)::int END) AS times
+    FROM counted AS c JOIN bound AS b USING (program_id, version, rule, asset)
+    CROSS JOIN LATERAL (SELECT c.at AT TIME ZONE b.zone) AS l (local)
     GROUP BY 1, 2, 3, 4, 5
     UNION ALL
     SELECT a.program_id, a.member_id, s.pair ->> 0, s.pair ->> 1, false,
            sum((SELECT sum((r ->> 1)::numeric / (r ->> 2)::numeric) FROM jsonb_array_elements(a.breakdown -> 'rules') AS r
                 WHERE r ->> 0 = s.pair ->> 0)),
-           count(*) FILTER (WHERE a.points = 0 OR a.reversed < a.points OR NOT a.award_id ^@ 'review:' OR s.pair ->> 1 !~ '[:,]product=')
+           count(*) FILTER (WHERE a.points = 0 OR a.reversed < a.points OR NOT a.award_id ^@ 'review:' OR s.pair ->> 1 !~ '^[a-z]+:product=')
     FROM ledger.award AS a CROSS JOIN LATERAL jsonb_array_elements(a.breakdown -> 'subjects') AS s (pair)
     WHERE a.kind = 'award' AND a.order_id IS NULL AND a.breakdown -> 'room' ->> '' IS DISTINCT FROM '0'
     GROUP BY 1, 2, 3, 4
-), brought AS (
+    UNION ALL
     -- what caps had counted in another system; of whoever was merged, it counts for the survivor
-    SELECT program_id, coalesce(m.merged_into, i.member_id) AS member_id, i.rule, i.bucket, sum(i.times) AS times,
-           sum(split_part(i.points, '/', 1)::numeric / coalesce(nullif(split_part(i.points, '/', 2), ''), '1')::numeric)
-               AS points
+    SELECT program_id, coalesce(m.merged_into, i.member_id), i.rule, i.bucket, false,
+           sum(split_part(i.points, '/', 1)::numeric / coalesce(nullif(split_part(i.points, '/', 2), ''), '1')::numeric),
+           sum(i.times)
     FROM ledger.imported_usage AS i JOIN ledger.member AS m USING (program_id, member_id)
     GROUP BY 1, 2, 3, 4
-), said AS (
-    SELECT program_id, member_id, rule AS name, bucket, false AS is_budget, n.times, n.points
-    FROM ledger.usage AS u LEFT JOIN brought AS before USING (program_id, member_id, rule, bucket)
-    CROSS JOIN LATERAL (
-        SELECT u.times - coalesce(before.times, 0) AS times,
-               split_part(u.points, '/', 1)::numeric / coalesce(nullif(split_part(u.points, '/', 2), ''), '1')::numeric
-                   - coalesce(before.points, 0) AS points
-    ) AS n
-    WHERE n.times <> 0 OR abs(n.points) > 0.000001
+), each AS (
+    SELECT program_id, member_id, name, bucket, is_budget, 0 AS said, 0 AS said_times, points AS given, times AS given_times
+    FROM expected
     UNION ALL
-    SELECT program_id, '', budget, bucket, true, NULL,
-           sum(split_part(used, '/', 1)::numeric / coalesce(nullif(split_part(used, '/', 2), ''), '1')::numeric)
-    FROM ledger.budget_slot WHERE NOT budget ^@ 'partner:' GROUP BY 1, 2, 3, 4
+    SELECT program_id, member_id, rule, bucket, false,
+           split_part(points, '/', 1)::numeric / coalesce(nullif(split_part(points, '/', 2), ''), '1')::numeric, times, 0, 0
+    FROM ledger.usage
+    UNION ALL
+    SELECT program_id, '', budget, bucket, true,
+           split_part(used, '/', 1)::numeric / coalesce(nullif(split_part(used, '/', 2), ''), '1')::numeric, 0, 0, 0
+    FROM ledger.budget_slot WHERE NOT budget ^@ 'partner:'
+), compared AS (
+    SELECT program_id, member_id, name, bucket, is_budget, sum(said) AS said, sum(said_times) AS said_times,
+           CASE WHEN is_budget AND bucket ^@ 'times:' THEN sum(given_times) ELSE sum(given) END AS given,
+           sum(given_times) AS given_times
+    FROM each GROUP BY 1, 2, 3, 4, 5
 )
-SELECT program_id, member_id, name, bucket, is_budget,
-       coalesce(s.points, 0) AS said, coalesce(s.times, 0) AS said_times,
-       CASE WHEN is_budget AND bucket ^@ 'times:' THEN coalesce(e.times, 0) ELSE coalesce(e.points, 0) END AS given,
-       coalesce(e.times, 0) AS given_times
-FROM said AS s
-FULL JOIN expected AS e USING (program_id, member_id, name, bucket, is_budget)
-LEFT JOIN ledger.member AS who USING (program_id, member_id)
-WHERE who.erased_at IS NULL
-  AND (abs(coalesce(s.points, 0) - CASE WHEN is_budget AND bucket ^@ 'times:' THEN coalesce(e.times, 0) ELSE coalesce(e.points, 0) END)
-           > 0.000001
-       OR (NOT is_budget AND coalesce(s.times, 0) <> coalesce(e.times, 0)))
-  AND bucket !~ '[:,](product|network|subject)=(,|$)'
-  AND NOT EXISTS (
-      SELECT FROM bound AS b JOIN ledger.award AS a ON a.program_id = b.program_id AND a.asset = b.asset
-      WHERE b.shifting AND b.program_id = coalesce(s.program_id, e.program_id)
-        AND coalesce(s.name, e.name) IN (b.rule, b.budget) AND (coalesce(s.member_id, e.member_id) IN ('', a.member_id))
-        AND (a.breakdown ? 'before_under' OR a.breakdown ? 'goal')
-  )
+SELECT c.*
+FROM compared AS c LEFT JOIN ledger.member AS who USING (program_id, member_id)
+WHERE who.erased_at IS NULL AND (abs(said - given) > 0.000001 OR (NOT is_budget AND said_times <> given_times))
 ORDER BY 1, 2, 3, 4 LIMIT $1
 
 -- name: partner_budgets_off

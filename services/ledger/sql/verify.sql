@@ -221,12 +221,20 @@ WHERE a.kind = 'award' AND a.breakdown ? 'lines' AND NOT a.breakdown ? 'goal' AN
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: orders_missing
--- Awards of an order that is not there, or was never paid. EXCEPT compares sets. Orders that both had of two members who
+-- Awards of an order that is not there, or was never paid, or is of another version of the program than its award (one
+-- that was brought from another system keeps its first). EXCEPT compares sets. Orders that both had of two members who
 -- were merged have the other's name behind theirs.
-SELECT program_id, member_id, order_id FROM ledger.award AS a
-WHERE kind IN ('award', 'import') AND order_id IS NOT NULL
-EXCEPT
-SELECT program_id, member_id, order_id FROM ledger.purchase WHERE paid_at IS NOT NULL
+(
+    SELECT program_id, member_id, order_id, program_version FROM ledger.award WHERE kind = 'award' AND order_id IS NOT NULL
+    EXCEPT
+    SELECT program_id, member_id, order_id, program_version FROM ledger.purchase WHERE paid_at IS NOT NULL
+)
+UNION ALL
+(
+    SELECT program_id, member_id, order_id, NULL::int FROM ledger.award WHERE kind = 'import' AND order_id IS NOT NULL
+    EXCEPT
+    SELECT program_id, member_id, order_id, NULL::int FROM ledger.purchase WHERE paid_at IS NOT NULL
+)
 ORDER BY 1, 2, 3 LIMIT $1
 
 -- name: guest_orders_missing
