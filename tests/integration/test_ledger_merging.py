@@ -300,6 +300,32 @@ async def test_the_old_account_may_be_deleted_and_the_survivor_stays_until_forgo
     assert (await merges(ledger)).json()["code"] == "member_erased"
 
 
+async def test_a_deletion_beside_the_merge_comes_wholly_before_it_or_means_the_old_name_alone(
+    ledger: Running,
+) -> None:
+    """There is nothing between: points that were merged are the survivor's, and what was forgotten is not joined."""
+    pairs = [(f"new-{number}", f"old-{number}") for number in range(8)]
+    await ledger.receives(*[an_order_paid("10.00", member=each) for pair in pairs for each in pair])
+    ledger.now += timedelta(minutes=1)
+
+    async def forgets(old: str) -> None:
+        await handled(ledger, an_event(CustomerDeleted(customer_id=old), at=ledger.now))
+
+    async def one_after_the_other() -> None:
+        for _, old in pairs:
+            await forgets(old)
+
+    asking = [merges(ledger, old, into=new) for new, old in pairs]
+    answers, _ = await asyncio.gather(asyncio.gather(*asking), one_after_the_other())
+    for (new, old), answer in zip(pairs, answers, strict=True):
+        was_merged = answer.status_code == 200
+        assert was_merged or answer.json()["code"] == "member_erased"
+        assert await balance(ledger, new) == (0, 20 if was_merged else 10, 0)
+        await ledger.receives(an_order_paid("5.00", member=old))
+        assert await balance(ledger, new) == (0, 25 if was_merged else 10, 0)
+    assert await ledger.differences() == []
+
+
 async def test_ids_that_both_have_stay_within_the_length_of_an_id(ledger: Running) -> None:
     name = "x" * MAX_ID_LENGTH
     for member in (MEMBER, OLD):
