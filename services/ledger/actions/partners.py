@@ -33,7 +33,7 @@ from services.ledger.store import budgets
 from services.ledger.store import partners as rows
 from shared.calendar import Period, start_of
 from shared.database import AnyConnection
-from shared.errors import ServiceError
+from shared.errors import InvalidInput, ServiceError
 from shared.programs import Versions
 from shared.rows import replace
 
@@ -170,10 +170,13 @@ async def settlement(
 
     Raises:
         UnknownProgram, UnknownPartner: see `known_partner`.
+        InvalidInput: the span ends before it begins.
     """
     versions = await known_partner(actions, connection, program_id, partner)
     begin = start or start_of(Period.MONTH, now, versions.newest.rules.zone)
     until = end or now
+    if until < begin:
+        raise InvalidInput(f"`to` is {until.isoformat()}, which is before `from`, {begin.isoformat()}")
     return (
         begin,
         until,
