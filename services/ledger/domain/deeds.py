@@ -10,9 +10,11 @@ so that "why did I get nothing?" has an answer.
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain import caps
+from services.ledger.domain.activity import was_active
 from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
 from services.ledger.domain.book import Book
@@ -37,6 +39,7 @@ from shared.events import (
 )
 from shared.events.fields import bounded_id
 from shared.events.loyalty import ReferralChanged
+from shared.orders.paid import plain
 from shared.rows import replace
 
 ENTRY_REWARD = "entry_reward"
@@ -86,9 +89,10 @@ def take_back_review(event: Event[Any], book: Book, key: MemberKey) -> bool:
             found = True
             program = book.versions_of(key[0]).at(event.time).rules
             if award.held_points:  # told once more, it frees nothing more
+                given = {name: Fraction(points) / unit for name, points, unit in award.breakdown["rules"]}
                 for rule, bucket in award.breakdown.get("subjects", []):
                     if _is_of_product(bucket):
-                        caps.free(book, key, rule, bucket)
+                        caps.free(book, key, rule, bucket, plain(given.get(rule, Fraction(0))))
             hold_target(book, award, program, 0, cause=event.id, at=event.time)
     return found
 
@@ -125,6 +129,7 @@ def pay_grants(
         )
         book.put_award(award)
         credit(book, award, version.rules, each.points, kind=kind, cause=cause, at=at)
+        was_active(book, key, at)
 
 
 def take_back_grants(book: Book, key: MemberKey, name: str, *, cause: str, at: datetime) -> None:
