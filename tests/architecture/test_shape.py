@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
@@ -14,6 +15,7 @@ import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
+from shared.events import EVENT_TYPES
 from shared.migrations import migrate, migrations_of
 from shared.queries import load_queries
 from shared.service import Service
@@ -54,6 +56,30 @@ def test_every_service_has_the_same_files(name: str) -> None:
 def test_a_service_says_what_it_owns_listens_to_and_announces(name: str) -> None:
     text = importlib.import_module(f"services.{name}").__doc__ or ""
     assert all(word in text for word in ("Owns", "Listens", "Announces")), text
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_makes_the_events_that_it_says_it_announces(name: str) -> None:
+    """Who listens reads the list; an event that is made in some module and not listed has no topic at the start."""
+    service = service_of(name)
+    made = _events_named_in(ROOT / "services" / name) - {data.__name__ for data in service.listens}
+    announced = [data.__name__ for data in service.announces]
+    assert sorted(announced) == sorted(made)
+
+
+def _events_named_in(folder: Path) -> set[str]:
+    """The events of the contract that the modules of a service import, its list of them left out."""
+    trees = [
+        ast.parse(file.read_text(encoding="utf-8")) for file in folder.rglob("*.py") if file.name != "main.py"
+    ]
+    imports = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {
+        alias.name
+        for each in imports
+        if (each.module or "").startswith("shared.events")
+        for alias in each.names
+    }
+    return names & {each.data_class.__name__ for each in EVENT_TYPES.values()}
 
 
 @pytest.mark.parametrize("name", SERVICES)
