@@ -17,7 +17,7 @@ from services.ledger.domain import coupons
 from services.ledger.domain.catalogue import Buyer, Offer, Reason, reasons_against, text_in
 from services.ledger.domain.coupons import Attempt
 from services.ledger.domain.issued import Coupon, CouponUse, canonical
-from services.ledger.domain.issuing import buyer_of
+from services.ledger.domain.obtaining import buyer_of
 from services.ledger.domain.records import MemberKey
 from services.ledger.errors import UnknownCoupon, UnknownMember
 from services.ledger.schemas.rewards import GrantOut, OfferOut, ReasonOut, TextOut

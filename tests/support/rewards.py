@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from services.ledger.domain import issuing, rewards, using
+from services.ledger.domain import obtaining, rewards, using
 from services.ledger.domain.book import Book
 from services.ledger.domain.coupons import Attempt
 from services.ledger.domain.issued import POOLED, Coupon, CouponUse, Issued, canonical
@@ -44,7 +44,7 @@ class RewardDesk(Desk):
     ) -> Issued:
         """The member buys a reward, as the HTTP door does."""
         key, now = self._settled(member)
-        bought = issuing.buy(self.book, key, name, reward_id=reward_id, at=now, charity=charity)
+        bought = obtaining.buy(self.book, key, name, reward_id=reward_id, at=now, charity=charity)
         return self._sound(bought)
 
     def gives(
@@ -58,7 +58,7 @@ class RewardDesk(Desk):
         """A person gives a reward."""
         key, now = self._settled(member)
         return self._sound(
-            issuing.give(
+            obtaining.give(
                 self.book, key, reward_id=reward_id, reason="thank you", at=now, name=name, gives=grant
             )
         )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from services.ledger.actions import Actions
-from services.ledger.domain import issuing, rewards, using
+from services.ledger.domain import obtaining, rewards, using
 from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Issued, ShelfNeeds
 from services.ledger.domain.records import MemberKey
@@ -51,7 +51,7 @@ async def redeem(
     """
     shelf = await on_the_shelf(actions, connection, key, reward, reward_id, now)
     async with actions.command(connection, key, now, shelf=shelf) as book:
-        issued = issuing.buy(book, key, reward, reward_id=reward_id, at=now, charity=charity)
+        issued = obtaining.buy(book, key, reward, reward_id=reward_id, at=now, charity=charity)
     return issued, book
 
 
@@ -77,7 +77,9 @@ async def give(
     else:
         shelf = await on_the_shelf(actions, connection, key, reward, reward_id, now)
     async with actions.command(connection, key, now, shelf=shelf) as book:
-        issued = issuing.give(book, key, reward_id=reward_id, reason=reason, at=now, name=reward, gives=gives)
+        issued = obtaining.give(
+            book, key, reward_id=reward_id, reason=reason, at=now, name=reward, gives=gives
+        )
     return issued, book
 
 

@@ -13,12 +13,14 @@
 | `occasions` | what the calendar earns |
 | `guests` | orders without a customer: kept, and credited later |
 | `earning` | what the rules make of an order or another event |
+| `earned` | the shapes of that: points by rule and by line, what is frozen |
 | `caps` | how often and how much a rule may give |
 | `awards` | what an event earned: written, waiting, activated |
 | `refunds` | what an order still holds after refunds |
 | `holds` | points set aside for a checkout |
 | `catalogue` | what can be had for points, and why somebody cannot have it |
-| `issuing` | how a member gets a reward: bought, given, promised |
+| `obtaining` | how a member gets a reward: bought, given, promised |
+| `issuing` | how it comes into being: paid, with its code, told |
 | `rewards` | what becomes of it: used, voided, expired, come back |
 | `coupons` | codes, who may use them, and the last use |
 | `using` | codes at checkouts and in orders |

@@ -21,7 +21,7 @@ from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.earned import Earned, Frozen
 from services.ledger.domain.earning import earn
-from services.ledger.domain.issuing import promise
+from services.ledger.domain.obtaining import promise
 from services.ledger.domain.persons import person_facts
 from services.ledger.domain.program import OCCASIONS, LedgerProgram
 from services.ledger.domain.records import POINTS, Award, MemberKey

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.ledger.domain import issuing
+from services.ledger.domain import obtaining
 from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Issued
 from services.ledger.domain.pools import bring, own_pool
@@ -37,7 +37,7 @@ def buy_together(
         NotInPool, PoolsOff, NotPoolOwner, UnknownReward, RewardUnavailable, RewardSoldOut, InsufficientPoints,
         PoolEmpty, CharityUnknown, RewardConflict: see there.
     """
-    to_pay = issuing.to_pay(book, key, reward, reward_id=reward_id, at=at)
+    to_pay = obtaining.to_pay(book, key, reward, reward_id=reward_id, at=at)
     if to_pay is not None:
         bring_for(book, key, reward_id, *to_pay, at=at)
-    return issuing.buy(book, key, reward, reward_id=reward_id, at=at, charity=charity)
+    return obtaining.buy(book, key, reward, reward_id=reward_id, at=at, charity=charity)
