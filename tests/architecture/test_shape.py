@@ -149,3 +149,9 @@ def _with_what_it_needs(dependant: Dependant) -> Iterator[Dependant]:
 def _awaited(call: Callable[..., Any]) -> bool:
     function = call if inspect.isroutine(call) else type(call).__call__
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def test_the_map_of_the_ledgers_domain_names_every_module() -> None:
+    folder = ROOT / "services" / "ledger" / "domain"
+    chart = (folder / "__init__.py").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(\w+)`", chart)) >= {file.stem for file in folder.glob("*.py")} - {"__init__"}
