@@ -8,7 +8,7 @@ from fastapi import Request
 
 from services.ledger.actions import pools
 from services.ledger.api.checkout import hold_out, spend_out, wanted_of
-from services.ledger.api.door import MemberId, Reader, Writer, actions_of, home_of, now_of
+from services.ledger.api.door import CART, MemberId, Reader, Writer, actions_of, home_of, now_of
 from services.ledger.api.rewards import issued_out
 from services.ledger.domain.households import Pool
 from services.ledger.errors import (
@@ -45,7 +45,7 @@ router = door_router(prefix="/members/{member_id}/pool", tags=["pools"])
 
 MEMBER = (UnknownMember, MemberErased)
 SHARING = (*MEMBER, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints)
-SPENDING = (*SHARING, NotUsable, NotWholeBlocks)
+SPENDING = (*SHARING, NotUsable, NotWholeBlocks, *CART)
 REDEEMING = (
     *SHARING,
     UnknownReward,

@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal
 from fastapi import Header, Path, Query, Request
 
 from services.ledger.actions import rewards
-from services.ledger.api.door import MemberId, Writer, actions_of, home_id_of, home_of, now_of, showcase_of
+from services.ledger.api.door import (
+    MONEY,
+    MemberId,
+    Writer,
+    actions_of,
+    home_id_of,
+    home_of,
+    now_of,
+    showcase_of,
+)
 from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Issued
 from services.ledger.errors import (
@@ -196,6 +205,7 @@ async def void(
         RewardSoldOut,
         PoolEmpty,
         RewardConflict,
+        *MONEY,
     ),
 )
 async def give(
