@@ -116,6 +116,8 @@ class LedgerProgram:
     """How many whole points all earning rules together may give everybody, by asset."""
     guest_days: int | None = None
     """How long orders of guests are kept; None: not at all."""
+    early_days: int = 30
+    """How long what came before its order or review waits until people are told."""
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
     four_eyes: Mapping[str, int] = field(default_factory=dict)
