@@ -9,10 +9,9 @@ from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, field_v
 
 from services.ledger.domain.importing import NEVER_EXPIRES, Brought, OldEntry, OldMember, OldOrder, Opening
 from services.ledger.domain.persons import Celebrated
-from services.ledger.schemas import Name, Shape, Wish, within_reach
+from services.ledger.schemas import MOST_POINTS, Name, Shape, Wish, within_reach
 from services.ledger.schemas.checkout import AssetText
 from services.ledger.schemas.imported import (
-    MOST_POINTS,
     ImportRow,
     Moment,
     RewardRow,
