@@ -14,7 +14,7 @@ from typing import Any
 
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.caps import FOREVER
-from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.goals import Part, have_goals, steps_of, worth
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import PAID, award_target

@@ -12,6 +12,7 @@ from typing import Any
 
 from services.ledger.program import parse
 from services.ledger.recounting import recounted
+from shared.database import AnyConnection
 from shared.programs import Programs
 from shared.service import Ports
 
@@ -21,36 +22,47 @@ NO_LIMIT = "SET LOCAL statement_timeout = 0"  # a book of millions takes longer 
 
 async def differences(ports: Ports) -> list[str]:
     """Every difference in words, at most a hundred of each kind; empty = the books balance."""
-    found: list[str] = []
     async with (
         ports.pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
     ):
-        await connection.execute(NO_LIMIT)
-        for row in await connection.fetch(ports.sql.unbalanced):
-            found.append(
-                f"program {row['program_id']}: all accounts of {row['asset']} sum to {row['amount']}, not 0"
-            )
-        for row in await connection.fetch(ports.sql.accounts_off, MOST):
-            found.append(
-                f"program {row['program_id']}: account {row['account']} of {row['asset']} says {row['says']}, but the "
-                f"transfers make {row['moved']}"
-            )
-        for row in await connection.fetch(ports.sql.stocks_off, MOST):
-            found.append(
-                f"program {row['program_id']}: {row['sold']} of {row['reward']!r} are said to be gone, {row['issued']} "
-                "were issued"
-            )
-        for row in await connection.fetch(ports.sql.partner_reversals_off, MOST):
-            found.append(
-                f"program {row['program_id']}: {row['points']} of credit {row['transaction_id']} of partner "
-                f"{row['partner']} were taken back, but it is not there"
-            )
-        for name, tell in CHECKS.items():
-            for row in await connection.fetch(getattr(ports.sql, name), MOST):
-                found.append(f"program {row['program_id']}, member {row['member_id']}: {tell(row)}")
-        programs = Programs(ports.machinery, parse)
-        found += [text async for text in recounted(connection, ports.sql, programs, MOST)]
+        return await differences_in(connection, ports)
+
+
+async def differences_of(connection: AnyConnection, ports: Ports, program_id: str) -> list[str]:
+    """The differences of one program, as an open transaction sees it."""
+    begins = (f"program {program_id}:", f"program {program_id},")
+    return [text for text in await differences_in(connection, ports) if text.startswith(begins)]
+
+
+async def differences_in(connection: AnyConnection, ports: Ports) -> list[str]:
+    """Every difference, as an open transaction sees it, for which no statement takes too long from now on."""
+    found: list[str] = []
+    await connection.execute(NO_LIMIT)
+    for row in await connection.fetch(ports.sql.unbalanced):
+        found.append(
+            f"program {row['program_id']}: all accounts of {row['asset']} sum to {row['amount']}, not 0"
+        )
+    for row in await connection.fetch(ports.sql.accounts_off, MOST):
+        found.append(
+            f"program {row['program_id']}: account {row['account']} of {row['asset']} says {row['says']}, but the "
+            f"transfers make {row['moved']}"
+        )
+    for row in await connection.fetch(ports.sql.stocks_off, MOST):
+        found.append(
+            f"program {row['program_id']}: {row['sold']} of {row['reward']!r} are said to be gone, {row['issued']} "
+            "were issued"
+        )
+    for row in await connection.fetch(ports.sql.partner_reversals_off, MOST):
+        found.append(
+            f"program {row['program_id']}: {row['points']} of credit {row['transaction_id']} of partner "
+            f"{row['partner']} were taken back, but it is not there"
+        )
+    for name, tell in CHECKS.items():
+        for row in await connection.fetch(getattr(ports.sql, name), MOST):
+            found.append(f"program {row['program_id']}, member {row['member_id']}: {tell(row)}")
+    programs = Programs(ports.machinery, parse)
+    found += [text async for text in recounted(connection, ports.sql, programs, MOST)]
     return found
 
 

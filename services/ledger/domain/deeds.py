@@ -10,14 +10,17 @@ so that "why did I get nothing?" has an answer.
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain import caps
+from services.ledger.domain.activity import was_active
 from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import Earned, Frozen, earn
+from services.ledger.domain.earned import Earned, Frozen
+from services.ledger.domain.earning import earn
 from services.ledger.domain.issuing import promise
 from services.ledger.domain.persons import person_facts
 from services.ledger.domain.program import OCCASIONS, LedgerProgram
@@ -34,6 +37,7 @@ from shared.events import (
     ReviewPublished,
 )
 from shared.events.loyalty import ReferralChanged
+from shared.orders.paid import plain
 from shared.rows import replace
 
 ENTRY_REWARD = "entry_reward"
@@ -81,9 +85,10 @@ def take_back_review(event: Event[Any], book: Book, key: MemberKey) -> bool:
             found = True
             program = book.versions_of(key[0]).at(event.time).rules
             if award.held_points:  # told once more, it frees nothing more
+                given = {name: Fraction(points) / unit for name, points, unit in award.breakdown["rules"]}
                 for rule, bucket in award.breakdown.get("subjects", []):
                     if _is_of_product(bucket):
-                        caps.free(book, key, rule, bucket)
+                        caps.free(book, key, rule, bucket, plain(given.get(rule, Fraction(0))))
             hold_target(book, award, program, 0, cause=event.id, at=event.time)
     return found
 
@@ -120,6 +125,7 @@ def pay_grants(
         )
         book.put_award(award)
         credit(book, award, version.rules, each.points, kind=kind, cause=cause, at=at)
+        was_active(book, key, at)
 
 
 def take_back_grants(book: Book, key: MemberKey, name: str, *, cause: str, at: datetime) -> None:
