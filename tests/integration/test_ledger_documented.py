@@ -16,7 +16,7 @@ from services.ledger.main import SERVICE
 from shared.events import CustomerSignedUp
 from shared.token_keys import read_private_key
 from shared.tokens import sign_token
-from tests.support.documented import PROBLEM, Operation, operations_of
+from tests.support.documented import JSON, PROBLEM, Operation, operations_of
 from tests.support.events import MEMBER, NOON, PROGRAM, an_event, an_order_paid
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_document, a_rule
@@ -105,6 +105,10 @@ async def answers(client: AsyncClient, operation: Operation) -> list[str]:
     )
     if answer.status_code >= 300:
         return [f"{operation.name} -> {answer.status_code} {answer.text}"]
+    kind = answer.headers["content-type"].partition(";")[0]
+    if kind != JSON:
+        documented = operation.said["responses"][str(answer.status_code)]["content"]
+        return [] if kind in documented else [f"{operation.name}: {kind} is not documented"]
     said = answer.json()
     refused = (
         [each for each in said.get("items", ()) if "problem" in each] if "bulk" in operation.path else []
