@@ -35,7 +35,9 @@ from shared.events import (
     Grant,
     ReferralStarted,
     ReviewPublished,
+    TierRaised,
 )
+from shared.events.fields import bounded_id
 from shared.events.loyalty import ReferralChanged
 from shared.orders.paid import plain
 from shared.rows import replace
@@ -43,6 +45,8 @@ from shared.rows import replace
 ENTRY_REWARD = "entry_reward"
 """The kind of what a level gives on the way up; it does not count as earned."""
 SIGNED_UP, SHARED, REVIEWED = "customer.signed_up", "content.shared", "review.published"
+SPARE = len(":welcome:999999")
+"""What is put behind the name of a promise: its ids may be as long as any, but no longer."""
 RESERVED = frozenset({"order.paid", SIGNED_UP, SHARED, REVIEWED, *OCCASIONS})
 """No activity may call itself so: rules of these triggers are asked by the event or the calendar alone."""
 
@@ -163,8 +167,13 @@ def take_back_entry_rewards(
 def referral_name(data: ReferralChanged) -> str:
     """Under which name a side's rewards of a referral are paid; the welcome's begins alike, so that it is taken back
     with the rest."""
-    name = f"referral:{data.referral_id}:{data.role}"
+    name = bounded_id(f"referral:{data.referral_id}:{data.role}", spare=SPARE)
     return f"{name}:welcome" if isinstance(data, ReferralStarted) else name
+
+
+def entry_name(event: Event[TierRaised]) -> str:
+    """Under which name the entry rewards of a rise are paid: the rise's own, so that the next one pays again."""
+    return bounded_id(f"entry:{event.data.ladder}:{event.data.level}:{event.id}", spare=SPARE)
 
 
 def award_id_of(event: Event[Any], asset: str) -> str:
