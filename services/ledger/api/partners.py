@@ -15,7 +15,7 @@ from services.ledger.actions.partners import Made, Outcome, Reversal
 from services.ledger.api.door import actions_of, now_of
 from services.ledger.domain.agreements import Line, amounts_due, in_decimals
 from services.ledger.domain.partners import Credit, Purchase
-from services.ledger.errors import CreditedElsewhere, UnknownPartner
+from services.ledger.errors import CreditedElsewhere, ReportRunning, ReportTookTooLong, UnknownPartner
 from services.ledger.schemas.partners import (
     CreditIn,
     CreditOut,
@@ -94,7 +94,9 @@ async def credits_listed(
     return Page(items=[_credit_out(row) for row in page], next=following)
 
 
-@router.get("/settlement", responses=refuses(UnknownProgram, UnknownPartner))
+@router.get(
+    "/settlement", responses=refuses(UnknownProgram, UnknownPartner, ReportRunning, ReportTookTooLong)
+)
 async def settlement(
     request: Request,
     partner: Partner,

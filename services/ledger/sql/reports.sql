@@ -1,7 +1,7 @@
 -- Reports of a merchant. Each is one statement and one snapshot; days and months are those of the program's zone.
 
 -- name: begin_report
--- A report takes one core, some memory and one slot of its program: what members wait for goes first.
+-- A report takes one core, some memory and one slot of its program (or partner): what members wait for goes first.
 SELECT set_config('statement_timeout', $2, true), set_config('max_parallel_workers_per_gather', '0', true),
        set_config('work_mem', '64MB', true),
        pg_try_advisory_xact_lock(hashtextextended('ledger report ' || $1, 0)) AS free
