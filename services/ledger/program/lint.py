@@ -12,10 +12,12 @@ zero (30, 0.02), or two of which the second is a five (25, 150, 0.75).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from services.ledger.domain.rules import SUBJECTS
 from services.ledger.words import LedgerSection
 from services.ledger.words.earning import EarnRule
 from services.ledger.words.rewards import CatalogueReward, Gives
@@ -24,6 +26,7 @@ from shared.money import digits_of, minor_units, to_decimal_string
 from shared.program_file import Path, check
 
 POINTS = "points"
+SUBJECT = re.compile(rf"\b(?:per|a) ({'|'.join(sorted(SUBJECTS))})\b")
 ROUND = (1, 2, 5, 10, 20, 25, 50)
 Worth = tuple[Fraction, str]
 """How much, in units that people count in (1.00 EUR, 1 %), and it in words."""
@@ -32,7 +35,7 @@ Worth = tuple[Fraction, str]
 def warnings_of(document: Mapping[str, Any]) -> list[tuple[Path, str]]:
     """What somebody should think about again, each with its place; of a document that `parse` accepts."""
     section: LedgerSection = check(LedgerSection, "ledger", document.get("ledger", {}))
-    return [*_without_effect(section.earn), *_values(section.spend)]
+    return [*_without_effect(section.earn), *_of_no_order(section.earn), *_values(section.spend)]
 
 
 def is_easy(points_for_one: Fraction) -> bool:
@@ -48,6 +51,21 @@ def _without_effect(rules: Iterable[EarnRule]) -> Iterator[tuple[Path, str]]:
             if word in rule.model_fields_set:
                 path: Path = ("ledger", "earn", number, word)
                 yield path, f"`{word}` means nothing for a bonus: it comes on top of whatever else is given"
+
+
+def _of_no_order(rules: Iterable[EarnRule]) -> Iterator[tuple[Path, str]]:
+    """Caps by what an order does not have: it is about many products, and on no network."""
+    for number, rule in enumerate(rules):
+        for word in ("limit", "at_most") if rule.on == "order.paid" else ():
+            texts = getattr(rule, word) or []
+            for text in [texts] if isinstance(texts, str) else texts:
+                found = SUBJECT.search(text)
+                if found:
+                    yield (
+                        ("ledger", "earn", number, word),
+                        f"an order has no {found[1]}, so `{text}` counts all orders together; say `per lifetime`, or a "
+                        "period, or give the rule another `on`",
+                    )
 
 
 def _values(spend: Spend) -> Iterator[tuple[Path, str]]:
