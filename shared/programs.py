@@ -55,6 +55,12 @@ class Versions(Generic[P]):
 
     all: tuple[Version[P], ...]
 
+    @classmethod
+    def only(cls, program_id: str, rules: P) -> Versions[P]:
+        """A program that is tried: as though it had been in force from the beginning of time."""
+        since = BEGINNING_OF_TIME
+        return cls((Version(program_id, 1, since, since, {}, rules),))
+
     @property
     def newest(self) -> Version[P]:
         """The version applied last."""

@@ -218,6 +218,12 @@ class OwnAdjustment(ServiceError):
     code = "own_adjustment"
 
 
+class UnknownAsset(ServiceError):
+    """The program knows of no asset with this name."""
+
+    code = "unknown_asset"
+
+
 class UnknownPartner(ServiceError):
     """The program has no agreement with a partner of this name."""
 

@@ -254,6 +254,7 @@ def earn_for_review(event: Event[ReviewPublished], book: Book, key: MemberKey) -
     known = any(award_id.startswith(f"review:{event.data.review_id}:") for award_id in book.awards.of(key))
     if not known and not book.removed_reviews_hold(key, event.data.review_id):
         award_deed(event, book, key, verified_purchase=bought(book, key, event.data.product_id))
+    book.forget_waiting_for_review(key, event.data.review_id)
 
 
 @on(ReviewRemoved)

@@ -53,7 +53,15 @@ def _json_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
 
 def _csv_rows(lines: Iterable[str]) -> Iterator[tuple[int, Any]]:
     reader = csv.DictReader(lines)
-    for cells in reader:
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:  # what follows cannot be told apart into rows
+            line = reader.line_num + 1
+            yield line, Fault(line, "", f"this is not CSV: {error}")
+            return
+        if cells is None:
+            return
         line = reader.line_num
         if None in cells or None in cells.values():
             asked = len(reader.fieldnames or ())

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import structlog
 
-from services.ledger import pools
+from services.ledger import pools, waiting
 from services.ledger.actions import MEMBERS_AT_ONCE, Actions, occasions
 from services.ledger.actions import pools as households
 from services.ledger.store import guests
@@ -18,9 +18,7 @@ from shared.service import Ports
 log = structlog.get_logger(__name__)
 
 FOLDED_AT_ONCE = 10_000
-WAITING_SHOWN = 20
 UNFULFILLED_DAYS = 14  # most shops hand over within a week; the usual deadline is 90 days
-WAITING_DAYS = 30  # so long a refund may wait for its order before people are told
 DAY = 24 * 3600.0
 FORGET_SECONDS = 300.0  # so long the hash of an address may outlive the erasure of its member
 POOLS_SECONDS = 60.0  # a pool that empties faster is told of by its refusals
@@ -109,14 +107,8 @@ class Jobs:
         return folded
 
     async def report_waiting(self) -> int:
-        """Refunds and fulfilments whose order never came are told to people."""
-        before = self.ports.clock() - timedelta(days=WAITING_DAYS)
-        rows = await self.ports.pool.fetch(self.ports.sql.waiting_purchases, before, WAITING_SHOWN)
-        for row in rows:
-            log.warning(
-                "order_never_came", program=row["program_id"], member=row["member_id"], order=row["order_id"]
-            )
-        return len(rows)
+        """Refunds, fulfilments, cancellations and removals whose order or review never came are told to people."""
+        return await waiting.report(self.ports, self.actions.programs)
 
     async def report_unfulfilled(self) -> int:
         """Programs that wait for fulfilments and see none are told to people, long before the first deadline."""

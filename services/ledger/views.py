@@ -97,16 +97,16 @@ class Reading:
         rows = await connection.fetch(self._sql.budgets_of, program_id, *after, limit)
         return [_budget_row(row, newest) for row in rows]
 
-    async def waiting_orders(
-        self, connection: AnyConnection, program_id: str, after: tuple[datetime, str, str], limit: int
+    async def waiting(
+        self, connection: AnyConnection, program_id: str, after: tuple[datetime, str, str, str], limit: int
     ) -> list[Mapping[str, Any]]:
-        """What waits for an order that has not come, behind `after`: by first sight, member and order.
+        """What came before its order or review, behind `after`: by first sight, what it waits for, member and id.
 
         Raises:
             UnknownProgram: nobody applied it.
         """
         await self._programs.one(connection, program_id)
-        rows = await connection.fetch(self._sql.waiting_orders, program_id, *after, limit)
+        rows = await connection.fetch(self._sql.waiting, program_id, *after, limit)
         return [dict(row) for row in rows]
 
     async def decision(self, connection: AnyConnection, key: MemberKey, event_id: str) -> Decision:

@@ -209,6 +209,8 @@ async def _on_invalid_request(request: Request, error: RequestValidationError) -
 def _fault(fault: Mapping[str, Any], body: object) -> dict[str, object]:
     where, *path = fault["loc"] or ("body",)
     said = {"detail": str(fault["msg"]).removeprefix("Value error, "), "fault": fault["type"]}
+    if where == "body" and not path and fault["type"] == "missing":
+        said["detail"] = "A body in JSON is asked for, if only `{}`."
     if where == "body":
         return {"pointer": json_pointer(list(_steps_into(body, path))), **said}
     return {"in": where, "parameter": ".".join(map(str, path)), **said}

@@ -25,6 +25,7 @@ PURE_SHARED = (
 )
 PURE_FUNCTIONS = (
     "shared.cloudevents.derived_id",
+    "shared.programs.BEGINNING_OF_TIME",
     "shared.programs.Versions",
     "shared.programs.unknown",
 )

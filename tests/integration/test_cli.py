@@ -626,7 +626,7 @@ async def test_a_program_is_applied_shown_and_changed(operator: Operator, progra
     assert "version 1 is in force, not 0" in refused.stderr
     tried = await operator.types("program", "apply", str(program_file), "--dry-run")
     assert "orders: 0" in tried.stdout
-    assert "left out:" in tried.stdout
+    assert "limits:" in tried.stdout
     assert (await operator.reads("program", "apply", str(program_file), "--dry-run"))["trial"]["orders"] == 0
     changed = await operator.types("program", "apply", str(program_file), "--expect", "1")
     assert "~ name: Tea & Cup Club -> Tea Club" in changed.stdout

@@ -19,12 +19,9 @@ from shared.events import Event
 from shared.rows import replace
 from tests.support import second_opinion
 from tests.support.events import (
-    MEMBER,
     NOON,
-    a_cancellation,
     a_fulfilment,
     a_record,
-    a_refund,
     an_order_paid,
 )
 from tests.support.keys import KeyPair
@@ -105,25 +102,6 @@ async def test_who_waits_for_fulfilments_and_sees_none_is_told_to_people(ledger:
     assert await ledger.runs("report_unfulfilled") == 2
     await ledger.receives(a_fulfilment(second, at=ledger.now))
     assert await ledger.runs("report_unfulfilled") == 1
-
-
-async def test_what_came_before_its_order_is_listed_for_people_until_the_order_comes(ledger: Running) -> None:
-    await ledger.applies(a_document(PER_EURO))
-    orders = [an_order_paid("10.00", order_id=name) for name in "abc"]
-    await ledger.receives(a_refund(orders[0], amount="3.00", refund_id="r-1"))
-    await ledger.receives(a_fulfilment(orders[1]), a_cancellation(orders[2]))
-    async with ledger.client() as client:
-        first = (await client.get("/v1/waiting-orders?limit=1")).json()
-        rest = (await client.get(f"/v1/waiting-orders?cursor={first['next']}")).json()
-        found = [
-            (each["order_id"], each["refunds"], each["fulfilled"], each["cancelled"])
-            for each in first["items"] + rest["items"]
-        ]
-        await ledger.receives(*orders)
-        assert (await client.get("/v1/waiting-orders")).json()["items"] == []
-    assert sorted(found) == [("a", ["r-1"], False, False), ("b", [], True, False), ("c", [], False, True)]
-    async with ledger.client(member=MEMBER) as client:
-        assert (await client.get("/v1/waiting-orders")).status_code == 403
 
 
 async def outcome(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -157,7 +157,11 @@ async def test_batches_that_cross_never_wait_in_a_circle(ledger: Running) -> Non
 
 async def test_what_nobody_comes_for_is_forgotten_and_not_credited_later(ledger: Running) -> None:
     await ledger.receives(by_guest(), refund_of_the_cup("never stated"))
-    ledger.now = NOON + 91 * DAY
+    ledger.now = datetime.now(UTC) + 91 * DAY
+    await ledger.runs("forget_guests")
+    left = await ledger.ports.pool.fetch("SELECT order_id FROM ledger.guest_order")
+    assert [row["order_id"] for row in left] == ["never stated"], "people have to be told of it first"
+    assert await ledger.runs("report_waiting") == 1
     await ledger.runs("forget_guests")
     assert await ledger.ports.pool.fetchval("SELECT count(*) FROM ledger.guest_order") == 0
     ledger.now = NOON + 10_000 * DAY

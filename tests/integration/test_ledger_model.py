@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 import asyncpg
@@ -33,10 +33,10 @@ from services.ledger.domain.merging import Merged
 from services.ledger.main import SERVICE
 from shared.database import NOT_NOW, AnyConnection, PooledConnection
 from shared.errors import ServiceError
-from shared.events import Event
+from shared.events import CustomerDeleted, Event
 from shared.rows import Rows
 from shared.worker.records import Outcome
-from tests.support.events import PROGRAM, a_cancellation, a_record
+from tests.support.events import PROGRAM, a_cancellation, a_record, an_event
 from tests.support.household_model_on_postgres import MEMBERS_OF_POOLS, TOGETHER, asked_together
 from tests.support.keys import KeyPair
 from tests.support.model import thoroughly
@@ -118,11 +118,11 @@ class OnPostgres(WholeModel):
         self.ledger = self.house.does(self._running(document))
 
     def teardown(self) -> None:
-        """Two of the members turn out to be one; then the shop calls off all that was ever ordered."""
+        """Two of the members turn out to be one, and more befalls them."""
         if hasattr(self, "stack"):
             try:
                 self.house.does(self._compare_what_was_told())
-                self.house.does(self._merge())
+                self.house.does(self._go_on_as_one())
             finally:
                 self.house.does(self.stack.aclose())
 
@@ -314,9 +314,29 @@ class OnPostgres(WholeModel):
         told, in_memory = _in_short(await self.ledger.told()), _in_short(self.desk.book.outgoing)
         assert (told - in_memory, in_memory - told) == (Counter(), Counter())
 
-    async def _merge(self) -> None:
-        survivor, other = self.living[:2]
+    async def _go_on_as_one(self) -> None:
+        """Two are one person, and go on. Then the third is the same, too; at last they want to be forgotten."""
+        survivor, other, *others = self.living
         await self._learn_codes(self.under_way)
+        await self._merge(other, survivor)
+        for event in self.under_way:
+            await self._deliver_soundly(event)
+        for member, hold_id, _ in self.open_holds:
+            home = survivor if member == other else member
+            assert await self._ask("releases", {"member": home, "hold_id": hold_id}) is None
+            assert await self.ledger.differences() == []
+        self.desk.now += timedelta(days=35)
+        await self._settle()
+        await self.ledger.runs("send_home")
+        await self._deliver_soundly(*[a_cancellation(order, at=self.desk.now) for order in self.orders])
+        assert await self.ledger.ports.pool.fetchval(HELD_BY_ORDERS) == 0
+        for third in others:
+            await self._merge(third, survivor)
+        await self._deliver_soundly(an_event(CustomerDeleted(customer_id=survivor), at=self.desk.now))
+        assert await self._all_points() == 0
+
+    async def _merge(self, other: str, survivor: str) -> None:
+        """What both have is the survivor's."""
         await self._settle()
         had = await self._all_points()
         merged = Merged(PROGRAM, other, survivor, self.desk.now, "tester")
@@ -324,9 +344,9 @@ class OnPostgres(WholeModel):
             await merging.merge_members(self.ledger.doors.state["actions"], connection, merged)
         assert await self._all_points() == had
         assert await self.ledger.differences() == []
-        gone = [a_cancellation(order, at=self.desk.now) for order in self.orders]
-        await self._deliver([*self.under_way, *gone], lost=False)
-        assert await self.ledger.ports.pool.fetchval(HELD_BY_ORDERS) == 0
+
+    async def _deliver_soundly(self, *events: Event[Any]) -> None:
+        await self._deliver(events, lost=False)
         assert await self.ledger.differences() == []
 
     async def _all_points(self) -> int:

@@ -398,6 +398,28 @@ class TestCoupons:
         text = ledger.ports.metrics.render()[0].decode()
         assert 'habitue_coupon_pool_codes{pool="summer",program="demo",service="ledger"} 1.0' in text
 
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    async def test_a_spreadsheets_further_columns_are_no_part_of_a_code(
+        self, ledger: Running, client: AsyncClient, separator: str
+    ) -> None:
+        body = f"\ufeffcode{separator}campaign\r\nSUN-1{separator}summer\r\n"
+        path, kind = "/v1/coupon-pools/summer/codes", {"Content-Type": "text/csv; charset=utf-8"}
+        assert (await client.post(path, content=body.encode(), headers=kind)).json()["added"] == 1
+        assert (await buys(client, "shop code", "s1"))["code"] == "SUN-1"
+
+    async def test_an_upload_that_is_none_is_told_what_is_wrong(self, client: AsyncClient) -> None:
+        path = "/v1/coupon-pools/summer/codes"
+        faulty = (await client.post(path, json={"codes": ["SUN-1", ""]})).json()
+        assert [each["pointer"] for each in faulty["errors"]] == ["#/codes/1"]
+        for content, kind, code in [
+            ("<codes/>", "application/xml", "unsupported_media_type"),
+            ("{", "application/json", "body_unreadable"),
+            (b"\xff", "text/csv", "body_unreadable"),
+            ("x" * 200_000, "text/csv", "body_unreadable"),
+        ]:
+            answer = await client.post(path, content=content, headers={"Content-Type": kind})
+            assert answer.json()["code"] == code, content[:20]
+
     async def test_anyone_may_use_a_bearers_code_and_its_buyers_reward_is_used(
         self, ledger: Running, client: AsyncClient
     ) -> None:

@@ -412,6 +412,9 @@ class LedgerModel(RuleBasedStateMachine):
                 if review.data.customer_id == member and award_of is not None and award_of.held_points:
                     reviewed[review.data.product_id] += 1
             assert max(given.values(), default=0) <= CAP_OF_PROGRAM, given
+            for used in self.desk.book.usage.of((PROGRAM, member)).values():
+                assert used.rule != "base" or used.points <= CAP_OF_RULE, used
+                assert used.rule not in ("share", "review") or used.times <= 1, used
             assert max(reviewed.values(), default=0) <= 1, reviewed
 
     # Helpers.

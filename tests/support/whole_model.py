@@ -55,8 +55,13 @@ class WholeModel(HouseholdModel):
         self.desk.book.shelf.coupons.load(PROGRAM, coupon.code, coupon)
 
     def asks_in_bulk(self, asked: list[tuple[str, dict[str, Any]]]) -> list[str | None]:
-        """Commands that come in one request, or at once; the code of each refusal."""
-        return [LedgerModel.asks(self, what, **words) for what, words in asked]
+        """Spends and holds that come in one request, or at once; the code of each refusal."""
+        found = []
+        for what, words in asked:
+            available = self.desk.balance(words["member"])[1]
+            found.append(LedgerModel.asks(self, what, **words))
+            assert found[-1] == (None if words["points"] <= available else "insufficient_points")
+        return found
 
     def waits(self, hours: int) -> None:
         super().waits(hours)
@@ -113,19 +118,15 @@ class WholeModel(HouseholdModel):
     @rule(asked=st.lists(st.tuples(who, few, st.booleans(), st.none() | some), min_size=2, max_size=5))
     def spend_in_bulk(self, asked: list[tuple[str, int, bool, int | None]]) -> None:
         """Each sees what those before it took, and one that is refused leaves no trace."""
-        wanted, here = [], self.desk.now
+        wanted: list[tuple[str, dict[str, Any]]] = []
         for member, points, hold, order in asked:
             if member in self.living:
                 words = {"member": member, "points": points, "order_id": self._order_of(member, order)}
                 name = f"b{self._next()}"
                 more = {"hold_id": name, "minutes": 600} if hold else {"spend_id": name}
                 wanted.append(("holds" if hold else "pays", words | more))
-        self.desk.reaches(here)
-        left = {member: self.desk.balance(member)[1] for member in self.living}
-        for (_, words), refused in zip(wanted, self.asks_in_bulk(wanted), strict=True):
-            fits = words["points"] <= left[words["member"]]
-            assert refused == (None if fits else "insufficient_points")
-            left[words["member"]] -= words["points"] if fits else 0
+        self.desk.reaches(self.desk.now)
+        self.asks_in_bulk(wanted)
 
     # What must hold.
 
@@ -226,9 +227,13 @@ class WholeModel(HouseholdModel):
         return next((each for each in self._addresses() if each.address == order.address), None)
 
     def _forget_guests(self) -> None:
-        """What the clock's job forgets: in memory, what is left is as if it had never been."""
+        """What the clock's job forgets: in memory, what is left is as if it had never been.
+
+        What waits for its order is kept until people were told, which is another job's.
+        """
         guests = self.desk.book.guests
         assert guests is not None
         for order in self._guest_orders():
-            if order.member_id is None and order.forget_at is not None and order.forget_at <= self.desk.now:
+            is_over = order.forget_at is not None and order.forget_at <= self.desk.now
+            if is_over and order.member_id is None and order.cause is not None:
                 guests.put_order(GuestOrder(PROGRAM, order.order_id))

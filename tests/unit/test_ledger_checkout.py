@@ -175,7 +175,7 @@ def test_what_is_quoted_can_be_held_and_not_one_block_more(
     ("points", "cart", "error", "message"),
     [
         (450, None, NotWholeBlocks, "450 are no whole blocks of 100; 400 would be"),
-        (99, None, NotWholeBlocks, "99 are no whole blocks of 100; 0 would be"),
+        (99, None, NotWholeBlocks, "99 are no whole blocks of 100; 100 would be"),
         (100, None, NotUsable, "at least 200 are used at once"),
         (3100, THE_CART, NotUsable, "this order can use 3000, 3100 asked for: at most 50 % of"),
         (200, a_cart("19.99"), NotUsable, "items after discounts are 19.99 EUR, 20.00 EUR asked for"),

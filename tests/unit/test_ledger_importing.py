@@ -184,3 +184,11 @@ def test_every_fault_is_told_with_its_line_and_place(line: str, path: str, why: 
     assert isinstance(fault, Fault)
     assert (fault.line, fault.path.partition(".")[0]) == (2, path)
     assert why in fault.message
+
+
+def test_a_cell_that_no_reader_of_csv_takes_is_a_fault_with_its_line() -> None:
+    lines = ["kind,row,member_id,points\n", "points,1,m,5\n", f"points,2,{'x' * 200_000},5\n"]
+    good, fault = entries_of(lines, is_csv=True)
+    assert isinstance(good, Entry)
+    assert isinstance(fault, Fault)
+    assert (fault.line, fault.message.partition(":")[0]) == (3, "this is not CSV")

@@ -222,6 +222,19 @@ class TestEffects:
         with pytest.raises(RewardClosed):
             desk.voids()
 
+    def test_nobody_donates_the_points_of_another_by_a_gift(self) -> None:
+        desk = RewardDesk(a_shop(a_reward("give", "100", gives={"donate_to": ["forest"]})))
+        desk.receives(an_order_paid("420.00"))
+        with pytest.raises(RewardUnavailable, match="is a donation"):
+            desk.gives("give")
+        assert (desk.balance(), desk.rewards_told) == ((0, 420, 0), [])
+
+    def test_a_charity_is_named_for_donations_alone(self) -> None:
+        desk = RewardDesk(a_shop(a_reward())).receives(an_order_paid("420.00"))
+        with pytest.raises(CharityUnknown, match="leave `charity` out"):
+            desk.buys(charity="forest")
+        assert desk.balance() == (0, 420, 0)
+
     def test_a_donation_goes_to_the_charity_that_the_member_chose(self) -> None:
         desk = a_desk(a_reward("give", "100", gives={"donate_to": ["forest", "food bank"]}))
         with pytest.raises(CharityUnknown):

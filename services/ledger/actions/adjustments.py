@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.ledger.actions import Actions
-from services.ledger.domain.adjusting import APPLIED, PROPOSED, REJECTED, Adjustment, adjust, needs_second
+from services.ledger.domain.adjusting import (
+    APPLIED,
+    PROPOSED,
+    REJECTED,
+    Adjustment,
+    adjust,
+    needs_second,
+    require_known,
+)
 from services.ledger.errors import (
     AdjustmentConflict,
     AdjustmentDecided,
@@ -23,7 +31,7 @@ async def adjust_by_hand(
     """Adjust at once, or keep a proposal where the program asks for a second person; the same id again is the same.
 
     Raises:
-        UnknownMember, MemberErased, NotReversible, AdjustmentConflict: see there.
+        UnknownMember, MemberErased, UnknownAsset, NotReversible, AdjustmentConflict: see there.
     """
     key = (wanted.program_id, wanted.member_id)
     async with actions.command(connection, key, now) as book:
@@ -31,6 +39,7 @@ async def adjust_by_hand(
         if before is not None:
             return _same(before, wanted)
         program = book.versions_of(wanted.program_id).at(now).rules
+        require_known(book, key, program, wanted.asset)
         made = wanted
         if not needs_second(program, wanted.asset, wanted.points):
             moved = adjust(
@@ -61,7 +70,7 @@ async def approve(
     """Another person agrees: what was proposed happens now.
 
     Raises:
-        UnknownAdjustment, AdjustmentDecided, OwnAdjustment, MemberErased, NotReversible: see there.
+        UnknownAdjustment, AdjustmentDecided, OwnAdjustment, MemberErased, UnknownAsset, NotReversible: see there.
     """
     seen = await _proposed(actions, connection, program_id, name, by)
     key = (program_id, seen.member_id)

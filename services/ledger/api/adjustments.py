@@ -16,6 +16,7 @@ from services.ledger.errors import (
     NotReversible,
     OwnAdjustment,
     UnknownAdjustment,
+    UnknownAsset,
     UnknownMember,
 )
 from services.ledger.schemas.adjustments import AdjustmentIn, AdjustmentOut, DecisionIn, State
@@ -39,7 +40,7 @@ AdjustmentId = Annotated[str, Path(max_length=200, pattern=NO_NUL, examples=["ti
 @router.post(
     "/members/{member_id}/adjustments",
     status_code=201,
-    responses=refuses(UnknownMember, MemberErased, NotReversible, AdjustmentConflict),
+    responses=refuses(UnknownMember, MemberErased, UnknownAsset, NotReversible, AdjustmentConflict),
 )
 async def adjust(
     request: Request, member_id: MemberId, body: AdjustmentIn, caller: Writer, write: Write
@@ -91,7 +92,13 @@ async def adjustments_listed(
 @router.post(
     "/adjustments/{adjustment_id}/approve",
     responses=refuses(
-        UnknownAdjustment, AdjustmentDecided, OwnAdjustment, UnknownMember, MemberErased, NotReversible
+        UnknownAdjustment,
+        AdjustmentDecided,
+        OwnAdjustment,
+        UnknownMember,
+        MemberErased,
+        UnknownAsset,
+        NotReversible,
     ),
 )
 async def approve(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import uuid
 from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Path, Request
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
 
 from services.ledger.actions import coupons
 from services.ledger.api.door import Reader, Writer, actions_of, home_id_of, now_of, showcase_of
 from services.ledger.api.rewards import grant_of
+from services.ledger.api.uploads import codes_of
 from services.ledger.domain.coupons import Attempt
 from services.ledger.domain.issued import Coupon, CouponUse, canonical
 from services.ledger.errors import CodeTaken, CouponRefused, RewardClosed, UnknownCoupon
@@ -24,7 +22,6 @@ from services.ledger.schemas.coupons import (
     CouponsOut,
     CouponUseIn,
     CouponUseOut,
-    CsvIn,
     PoolFilledOut,
     PoolIn,
     PoolOut,
@@ -38,7 +35,6 @@ from services.ledger.schemas.rewards import GrantOut, ReasonOut, VoidIn
 from shared.http.auth import OtherMember, requires
 from shared.http.idempotency import Write, door_router
 from shared.http.openapi import refuses
-from shared.http.problems import BodyUnreadable
 from shared.http.transaction import Reading
 from shared.programs import UnknownProgram
 from shared.tokens import Caller
@@ -56,7 +52,6 @@ Code = Annotated[
 ]
 Pool = Annotated[str, Path(min_length=1, max_length=200, examples=["summer"])]
 Anybody = Annotated[Caller, requires("ledger:read", members=True)]
-CSV_TYPES = ("text/csv", "application/csv")
 
 
 @router.post("/coupons/validate")
@@ -199,9 +194,9 @@ async def make(request: Request, body: CouponsIn, caller: Writer, write: Write) 
     },
 )
 async def fill_pool(request: Request, pool: Pool, caller: Writer, write: Write) -> PoolFilledOut:
-    """Upload codes of the shop's own: up to 1,000 as JSON, or 50,000 as CSV, one a line, with or without the heading
-    `code`. A code that the program has already is told and stays as it is."""
-    codes = _codes(request.headers.get("content-type", ""), await request.body())
+    """Upload codes of the shop's own: up to 1,000 as JSON, or 50,000 as CSV, the first cell of each line, with
+    or without the heading `code`. A code that the program has already is told and stays as it is."""
+    codes = codes_of(request.headers.get("content-type", ""), await request.body())
     added = await coupons.fill_pool(
         actions_of(request), write, caller.program_id, pool, codes, now_of(request)
     )
@@ -227,28 +222,6 @@ def _order(body: ReserveIn | CouponUseIn) -> Any:
     if body.cart is None:
         return None
     return body.cart.as_order(body.member_id or "", body.order_id or "cart")
-
-
-def _codes(content_type: str, body: bytes) -> list[str]:
-    """The codes of an upload, in JSON or CSV.
-
-    Raises:
-        BodyUnreadable: it is not UTF-8.
-        RequestValidationError: a code cannot be one, or there are too many.
-    """
-    try:
-        if content_type.partition(";")[0].strip().lower() in CSV_TYPES:
-            rows = list(csv.reader(body.decode("utf-8-sig").splitlines()))
-            codes = [row[0].strip() for row in rows if row and row[0].strip()]
-            if codes and codes[0].lower() == "code":
-                codes = codes[1:]
-            return CsvIn.model_validate({"codes": codes}).codes
-        return PoolIn.model_validate_json(body).codes
-    except UnicodeDecodeError:
-        raise BodyUnreadable("The body is not UTF-8.") from None
-    except ValidationError as error:
-        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
-        raise RequestValidationError(faults) from None
 
 
 def _use_out(coupon: Coupon, use: CouponUse) -> CouponUseOut:

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
-from pydantic import AwareDatetime
 
 from services.ledger import views
 from services.ledger.actions import Actions
 from services.ledger.domain.records import MemberKey
+from services.ledger.schemas import Moment
 from services.ledger.showcase import Showcase
 from shared.database import AnyConnection
 from shared.events.fields import NO_NUL
@@ -20,11 +20,11 @@ from shared.tokens import Caller
 
 MemberId = Annotated[str, Path(max_length=200, pattern=NO_NUL, examples=["customer-7"])]
 AsOf = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Query(description="Only what had happened by then.", examples=["2026-06-30T22:00:00Z"]),
 ]
 WrittenBy = Annotated[
-    AwareDatetime | None, Query(description="Only what was in the book by then: late events come in later.")
+    Moment | None, Query(description="Only what was in the book by then: late events come in later.")
 ]
 Asset = Annotated[str, Query(max_length=64, examples=["points"])]
 Reader = Annotated[Caller, requires("ledger:read")]

@@ -96,7 +96,9 @@ async def history(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Page[HistoryOut]:
-    """The statement of the system before this one, newest first. It explains; no balance follows from it."""
+    """The statement of the system before this one, newest first. It explains; no balance follows from it.
+
+    What was brought in under an id stands under that id, also after a merge."""
     rows = await history_of(
         actions_of(request), connection, key_of(caller, member_id), HISTORY.read(cursor), limit + 1
     )

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from pydantic import AwareDatetime
 
 from services.ledger.actions import partners
 from services.ledger.actions.partners import Made, Outcome, Reversal
@@ -16,6 +15,7 @@ from services.ledger.api.door import actions_of, now_of
 from services.ledger.domain.agreements import Line, amounts_due, in_decimals
 from services.ledger.domain.partners import Credit, Purchase
 from services.ledger.errors import CreditedElsewhere, ReportRunning, ReportTookTooLong, UnknownPartner
+from services.ledger.schemas import Moment
 from services.ledger.schemas.partners import (
     CreditIn,
     CreditOut,
@@ -29,6 +29,7 @@ from services.ledger.schemas.partners import (
     SettlementOut,
 )
 from services.ledger.words.partners import PARTNER_NAME
+from shared.errors import InvalidInput
 from shared.http.auth import requires
 from shared.http.idempotency import Write, door_router
 from shared.http.openapi import refuses
@@ -46,10 +47,10 @@ Partner = Annotated[str, Path(pattern=PARTNER_NAME, examples=["river-bank"])]
 Writer = Annotated[Caller, requires("ledger:write", staff=True)]
 PartnerReader = Annotated[Caller, requires("ledger:read", staff=True)]
 From = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Query(alias="from", description="Booked from then on; absent = from the first of this month on."),
 ]
-Until = Annotated[AwareDatetime | None, Query(alias="to", description="Booked before then; absent = now.")]
+Until = Annotated[Moment | None, Query(alias="to", description="Booked before then; absent = now.")]
 
 
 @router.post("/credits", responses=refuses(UnknownProgram, UnknownPartner, CreditedElsewhere))
@@ -95,7 +96,8 @@ async def credits_listed(
 
 
 @router.get(
-    "/settlement", responses=refuses(UnknownProgram, UnknownPartner, ReportRunning, ReportTookTooLong)
+    "/settlement",
+    responses=refuses(UnknownProgram, UnknownPartner, InvalidInput, ReportRunning, ReportTookTooLong),
 )
 async def settlement(
     request: Request,

@@ -88,7 +88,9 @@ async def statement(
     cursor: CursorText = None,
     format: Format = None,
 ) -> Page[Entry] | Response:
-    """Every entry of a member, newest first, with the balances after it; as CSV all of them in one answer."""
+    """Every entry of a member, newest first, with the balances after it; as CSV all of them in one answer.
+
+    The statement of an id that was merged into another is its own still, and ends with the merge."""
     position = STATEMENT.read(cursor)
 
     async def page_before(version: int, most: int) -> Sequence[Mapping[str, Any]]:

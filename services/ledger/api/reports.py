@@ -16,6 +16,7 @@ from services.ledger.api.statement_csv import CSV, lines_of, wants_csv
 from services.ledger.domain.reports import Covered
 from services.ledger.errors import ReportRunning, ReportTookTooLong
 from services.ledger.reporting import Reports
+from services.ledger.schemas import Day
 from services.ledger.schemas.reports import (
     BreakageRow,
     By,
@@ -44,7 +45,7 @@ Format = Annotated[
     Query(description="`csv`: the rows as a file for a spreadsheet. Absent = by `Accept`."),
 ]
 Until = Annotated[
-    date | None, Query(description="Up to this day, included; absent = all.", examples=["2026-12-31"])
+    Day | None, Query(description="Up to this day, included; absent = all.", examples=["2026-12-31"])
 ]
 
 
@@ -74,11 +75,11 @@ class Asked:
 
 async def _asked(
     first: Annotated[
-        date | None,
+        Day | None,
         Query(alias="from", description="The first day; absent = eleven whole months and this one."),
     ] = None,
     last: Annotated[
-        date | None, Query(alias="to", description="The last day, included; absent = today.")
+        Day | None, Query(alias="to", description="The last day, included; absent = today.")
     ] = None,
     by: Annotated[By, Query(description="What a row covers; a week is ISO's.")] = "month",
 ) -> Asked:

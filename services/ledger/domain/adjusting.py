@@ -13,11 +13,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.ledger.domain.book import Book
+from services.ledger.domain.donations import is_donation
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.lots import open_lot, open_lots, remove, spending_order, take
 from services.ledger.domain.program import LedgerProgram, Negative
 from services.ledger.domain.records import AVAILABLE, MemberKey
-from services.ledger.errors import NotReversible
+from services.ledger.errors import NotReversible, UnknownAsset
 from shared.events import PointsEarned, PointsReversed
 from shared.rows import Row
 
@@ -54,6 +55,19 @@ def needs_second(program: LedgerProgram, asset: str, points: int) -> bool:
     return bound is not None and abs(points) > bound
 
 
+def require_known(book: Book, key: MemberKey, program: LedgerProgram, asset: str) -> None:
+    """Let nobody bring an asset into the world by a slip of the pen; what the member has can always be adjusted.
+
+    Raises:
+        UnknownAsset: the program knows of none, or no member ever has it, as what the merchant donates.
+    """
+    if is_donation(asset) or not (program.knows(asset) or asset in book.balances.of(key)):
+        raise UnknownAsset(
+            f"members of this program have no {asset!r}; write `points`, `stamps`, `spins`, "
+            f"`credit:{program.currency}`, or a name that stands under `assets` of the program"
+        )
+
+
 def adjust(
     book: Book, key: MemberKey, *, name: str, asset: str, points: int, reason: str, at: datetime
 ) -> int:
@@ -64,9 +78,11 @@ def adjust(
     reward: it takes back no order that paid for one. Whoever wants that voids it, too; its price fills what is owed.
 
     Raises:
+        UnknownAsset: see `require_known`.
         NotReversible: `negative: pending_only` lets nobody take what is available.
     """
     program = book.versions_of(key[0]).at(at).rules
+    require_known(book, key, program, asset)
     cause = f"{ADJUSTMENT}:{name}"
     if points > 0:
         _give(book, key, program, asset, points, cause=cause, reason=reason, at=at)

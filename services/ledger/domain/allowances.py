@@ -84,13 +84,17 @@ class Allowances(Usages):
 
     def count_whole(self, asset: str, points: int) -> None:
         """Count what was given against the caps and budgets of the program."""
+        self.count_caps(asset, points)
+        for budget in self._program.budgets.get(asset, ()):
+            take(self._book, self._key[0], budget, self._facts.at.date(), points)
+
+    def count_caps(self, asset: str, points: int) -> None:
+        """Count what was given against the caps of the program alone."""
         for cap in self._program.caps.get(asset, ()):
             bucket = whole_bucket(asset, cap, self._facts)
             used = self._book.usage.get(self._key, (PROGRAM, bucket)) or Usage(*self._key, PROGRAM, bucket)
             more = replace(used, times=used.times + 1, points=used.points + points)
             self._book.usage.put(self._key, (PROGRAM, bucket), more)
-        for budget in self._program.budgets.get(asset, ()):
-            take(self._book, self._key[0], budget, self._facts.at.date(), points)
 
     def _of_budget(self, rule: str, asset: str, budget: Budget, wanted: Share) -> Share:
         room = room_in(self._book, self._key[0], budget, self._facts.at.date(), wanted)

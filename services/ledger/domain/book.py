@@ -24,6 +24,7 @@ from services.ledger.domain.records import (
     HELD,
     PENDING,
     POINTS,
+    WAITING,
     Award,
     Balance,
     Hold,
@@ -177,10 +178,19 @@ class Book:
         return self.awards.get(key, f"removed:{review_id}") is not None
 
     def remember_removed_review(self, key: MemberKey, review_id: str, at: datetime) -> None:
-        """Keep an empty award in the place of a review that is removed before it came."""
+        """Keep an empty award in the place of a review that is removed before it came; it waits until that comes."""
         version = self.versions_of(key[0]).at(at).number
         award_id = f"removed:{review_id}"
-        self.put_award(Award(*key, award_id, POINTS, "award", None, review_id, at, version, 0, CANCELLED, {}))
+        if not self.removed_reviews_hold(key, review_id):
+            self.put_award(
+                Award(*key, award_id, POINTS, "award", None, review_id, at, version, 0, WAITING, {})
+            )
+
+    def forget_waiting_for_review(self, key: MemberKey, review_id: str) -> None:
+        """The review has come after its removal: nothing waits for it any more."""
+        removal = self.awards.get(key, f"removed:{review_id}")
+        if removal is not None and removal.state == WAITING:
+            self.put_award(replace(removal, state=CANCELLED))
 
     def schedule(self, key: MemberKey, due_at: datetime | None) -> None:
         """See to it that the member is looked at when something falls due."""

@@ -95,6 +95,7 @@ def buy(
         RewardUnavailable, RewardSoldOut, InsufficientPoints: with every reason.
         PoolEmpty: its codes have run out.
         RewardConflict: this id is another reward's.
+        CharityUnknown: a donation to nobody that the program knows, or a charity where nothing is donated.
     """
     version = book.versions_of(key[0]).at(at)
     program = version.rules
@@ -154,6 +155,11 @@ def give(
         valid_until = gives.valid_until
     else:
         offer, valid_until = _offer(version.rules, name), None
+    if offer.gives.kind == DONATION:
+        raise RewardUnavailable(
+            f"{offer.name!r} is a donation: the member's own points go to a charity, and nobody gives those away",
+            reasons=[{"code": "donation", "text": "only the member can donate"}],
+        )
     against = reasons_against_giving(offer, sold=book.shelf.sold.get(key[0], offer.name) or 0)
     if against:
         raise _unavailable(offer, against, 0)
@@ -232,6 +238,8 @@ def _unavailable(offer: Offer, against: Iterable[Reason], available: int) -> Ser
 def _chosen(offer: Offer, charity: str | None) -> Grant:
     """What it gives; of a donation, to whom the member wants it to go."""
     if offer.gives.kind != DONATION:
+        if charity is not None:
+            raise CharityUnknown(f"{offer.name!r} is no donation; leave `charity` out", charities=[])
         return offer.gives
     if charity is None and len(offer.charities) == 1:
         charity = offer.charities[0]

@@ -26,8 +26,13 @@ from services.ledger.domain.rules import Cap, Rule
 from services.ledger.domain.spending import Checkout, Spending
 from services.ledger.domain.when import When
 from shared.calendar import Period
-from shared.money import Rounding
+from shared.money import DIGITS, Rounding
 from shared.programs import Versions
+
+CREDIT = "credit"
+"""Store credit, with its currency behind a colon."""
+COMMON_ASSETS = ("points", "stamps", "spins")
+"""What every program knows without a word about it, beside store credit."""
 
 OCCASIONS = ("birthday", "signup_anniversary", "first_purchase_anniversary")
 """What a rule's `on` may name that no event brings: the calendar does."""
@@ -111,6 +116,8 @@ class LedgerProgram:
     """How many whole points all earning rules together may give everybody, by asset."""
     guest_days: int | None = None
     """How long orders of guests are kept; None: not at all."""
+    early_days: int = 30
+    """How long what came before its order or review waits until people are told."""
     policies: Mapping[str, PointsPolicy] = field(default_factory=dict)
     """How assets other than points live, where the program says so; `credit` stands for every `credit:…`."""
     four_eyes: Mapping[str, int] = field(default_factory=dict)
@@ -218,6 +225,13 @@ class LedgerProgram:
         """Everything that the rules give."""
         given = [rule.asset for rules in self.rules.values() for rule in rules]
         return tuple(dict.fromkeys([*given, *(goal.asset for goal in self.goals)]))
+
+    def knows(self, asset: str) -> bool:
+        """Whether members can have this: a common one, one that has an entry or that a rule gives, or store credit."""
+        kind, _, currency = asset.partition(":")
+        if kind == CREDIT:
+            return currency in DIGITS
+        return asset in COMMON_ASSETS or asset in self.policies or asset in self.assets
 
     @cached_property
     def occasions(self) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def require_usable(checkout: Checkout, points: int, order: Order | None) -> None
         NotUsable: fewer than pay at all, or more than the order can use; `limit` names what stops it.
     """
     if points % checkout.block_points:
-        nearest = points // checkout.block_points * checkout.block_points
+        nearest = max(1, points // checkout.block_points) * checkout.block_points
         raise NotWholeBlocks(
             f"{points} are no whole blocks of {checkout.block_points}; {nearest} would be",
             block=checkout.block_points,

@@ -2,46 +2,48 @@
 
 Example: orders of 25.00 (tea), 40.00 and 60.00 EUR under 1 point per 1.00 EUR, and a change that doubles tea.
 Before, 125 points; after, the tea of 25.00 gives 25 more: 150. The rule `tea counts double` gives 25 that it did not
-give.
+give. With `at_most: 100 per month` on the base, 100 before and 125 after. Where the tea came back meanwhile, the orders
+hold 100 of 125 before, and 100 of 150 after.
 
-What a newcomer would get wrong: this is what the rules say to orders as they were paid. Caps, budgets and goals depend
-on what members earned otherwise, and refunds on what they keep, so both sides are reckoned without them. What is known
-of the person is what is known today.
+What a newcomer would get wrong: both sides begin at the same place (`replaying.Start`), as though each version had
+always been in force. So `before` is not what was awarded where another version was in force then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from fractions import Fraction
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
+from datetime import datetime
 
 from services.ledger.domain.book import Book
+from services.ledger.domain.contributions import given_by_rule
 from services.ledger.domain.earning import earn
 from services.ledger.domain.orders import facts_when_paid, with_person
 from services.ledger.domain.program import LedgerProgram, PointsPolicy
-from services.ledger.domain.records import Purchase
+from services.ledger.domain.records import Award, Purchase
+from services.ledger.domain.replaying import FROM_NOTHING, Start, held_at, replaying
 from shared.errors import ServiceError
 from shared.orders import order_of
-from shared.rows import Row
-
-PastOrder = tuple[Purchase, int]
-"""An order that was paid, and which one of its member it was, from 1."""
+from shared.rows import Row, replace
 
 
 class Given(Row, frozen=True, gc=False):
-    """What the same orders earn of one asset before and after; whole points."""
+    """What the same orders earn of one asset before and after, and what they hold of that now; whole points."""
 
     asset: str
     before: int
     after: int
+    kept_before: int
+    kept_after: int
 
 
 class GivenByRule(Row, frozen=True, gc=False):
-    """What one rule gives of it before and after; exact, as long as no award was rounded."""
+    """What one rule gives of it before and after; rules add up to what is given."""
 
     rule: str
     asset: str
-    before: Fraction
-    after: Fraction
+    before: int
+    after: int
 
 
 class Trial(Row, frozen=True, gc=False):
@@ -56,30 +58,37 @@ class Trial(Row, frozen=True, gc=False):
 class _Side:
     """What the orders earn under one version."""
 
-    def __init__(self) -> None:
-        self.assets: dict[str, int] = {}
-        self.rules: dict[tuple[str, str], Fraction] = {}
+    def __init__(self, awards: Iterable[Award], until: datetime) -> None:
+        self.given: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
+        self.rules: Counter[tuple[str, str]] = Counter()
+        for award in awards:
+            self.given[award.asset] += award.points
+            self.kept[award.asset] += held_at(award, until)
+            for rule, points in given_by_rule(award):
+                self.rules[rule, award.asset] += points
 
-    def add(self, asset: str, points: int, rules: Iterable[tuple[str, Fraction]]) -> None:
-        self.assets[asset] = self.assets.get(asset, 0) + points
-        for rule, exact in rules:
-            self.rules[rule, asset] = self.rules.get((rule, asset), Fraction(0)) + exact
 
+def trying(
+    known: Book,
+    orders: Sequence[Purchase],
+    before: LedgerProgram,
+    after: LedgerProgram,
+    *,
+    until: datetime,
+    start: Start = FROM_NOTHING,
+) -> Generator[None, None, Trial]:
+    """Earn these orders under both, stopping after each step; what is held is as of `until`.
 
-def try_orders(book: Book, orders: Sequence[PastOrder], before: LedgerProgram, after: LedgerProgram) -> Trial:
-    """Earn each order under both; `book` knows its members and persons, and is not changed."""
-    sides = _Side(), _Side()
-    skipped = 0
-    for order in orders:
-        try:
-            found = [_earned(book, order, program) for program in (before, after)]
-        except ServiceError:  # another currency than the program's, for one
-            skipped += 1
-            continue
-        for side, earned in zip(sides, found, strict=True):
-            for asset, points, rules in earned:
-                side.add(asset, points, rules)
-    return Trial(len(orders), skipped, _assets(*sides), _rules(*sides))
+    `known` has the members of all orders, and is not changed.
+    """
+    both = (before, after)
+    fitting = yield from _reckonable(known, orders, both)
+    earlier = yield from _reckonable(known, start.earlier, both)
+    start = replace(start, earlier=tuple(earlier))
+    old = _Side((yield from replaying(known, before, fitting, start)), until)
+    new = _Side((yield from replaying(known, after, fitting, start)), until)
+    return Trial(len(orders), len(orders) - len(fitting), _assets(old, new), _rules(old, new))
 
 
 def policies_changed(before: LedgerProgram, after: LedgerProgram, assets: Iterable[str]) -> list[str]:
@@ -87,36 +96,44 @@ def policies_changed(before: LedgerProgram, after: LedgerProgram, assets: Iterab
     return [asset for asset in assets if _life(before.policy_for(asset)) != _life(after.policy_for(asset))]
 
 
-def _earned(
-    book: Book, order: PastOrder, program: LedgerProgram
-) -> list[tuple[str, int, list[tuple[str, Fraction]]]]:
-    purchase, nth = order
-    key = (purchase.program_id, purchase.member_id)
-    assert purchase.paid is not None and purchase.paid_at is not None  # noqa: PT018 - both or neither
-    stated = order_of(purchase.paid, program.currency, purchase.removed_lines)
-    facts, frozen = facts_when_paid(program, purchase.paid, stated, purchase.paid_at, book.member(key), nth)
-    facts = with_person(facts, program, book, key, purchase.paid_at)
-    return [
-        (
-            earned.asset,
-            earned.points,
-            [(answer.rule, answer.exact) for answer in earned.answers if answer.why_not is None],
-        )
-        for earned in earn(program, facts, frozen)
-    ]
+def _reckonable(
+    known: Book, orders: Iterable[Purchase], programs: Sequence[LedgerProgram]
+) -> Generator[None, None, list[Purchase]]:
+    found = []
+    for order in orders:
+        if _is_reckonable(known, order, programs):
+            found.append(order)
+        yield
+    return found
 
 
-def _assets(before: _Side, after: _Side) -> tuple[Given, ...]:
-    names = sorted({*before.assets, *after.assets})
-    return tuple(Given(name, before.assets.get(name, 0), after.assets.get(name, 0)) for name in names)
+def _is_reckonable(known: Book, order: Purchase, programs: Iterable[LedgerProgram]) -> bool:
+    """Whether the rules of each can be asked about it: none can about a currency that it does not know, for one."""
+    paid, at = order.paid, order.paid_at
+    assert paid is not None and at is not None  # noqa: PT018 - both or neither
+    key = (order.program_id, order.member_id)
+    try:
+        for program in programs:
+            stated = order_of(paid, program.currency, order.removed_lines)
+            facts, frozen = facts_when_paid(program, paid, stated, at, known.member(key), 1)
+            earn(program, with_person(facts, program, known, key, at), frozen)
+    except ServiceError:
+        return False
+    return True
 
 
-def _rules(before: _Side, after: _Side) -> tuple[GivenByRule, ...]:
-    none = Fraction(0)
-    names = dict.fromkeys([*after.rules, *before.rules])
+def _assets(old: _Side, new: _Side) -> tuple[Given, ...]:
+    names = sorted({*old.given, *new.given})
     return tuple(
-        GivenByRule(rule, asset, before.rules.get((rule, asset), none), after.rules.get((rule, asset), none))
-        for rule, asset in names
+        Given(name, old.given[name], new.given[name], old.kept[name], new.kept[name]) for name in names
+    )
+
+
+def _rules(old: _Side, new: _Side) -> tuple[GivenByRule, ...]:
+    """Those of the version after, as they came up, then those that it does not have."""
+    names = dict.fromkeys([*new.rules, *old.rules])
+    return tuple(
+        GivenByRule(rule, asset, old.rules[rule, asset], new.rules[rule, asset]) for rule, asset in names
     )
 
 

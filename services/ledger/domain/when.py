@@ -18,7 +18,7 @@ else is as it was when the order was paid. A fraction of a smallest unit, which 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from services.ledger.domain.conditions import Facts
@@ -48,7 +48,7 @@ class When:
     """
 
     source: str
-    ask: Callable[[Facts], str | None]
+    ask: Callable[[Facts], str | None] = field(compare=False)
     uses: Uses
 
     @property

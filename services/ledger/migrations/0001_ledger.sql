@@ -71,6 +71,8 @@ CREATE TABLE ledger.purchase (
     refunds jsonb NOT NULL DEFAULT '[]',
     removed_lines jsonb NOT NULL DEFAULT '[]',
     first_seen_at timestamptz NOT NULL DEFAULT now(),
+    -- when people were told that the order never came
+    reported_at timestamptz,
     PRIMARY KEY (program_id, member_id, order_id)
 );
 CREATE INDEX purchase_waiting ON ledger.purchase (first_seen_at) WHERE paid_at IS NULL;
@@ -98,6 +100,9 @@ CREATE TABLE ledger.award (
 ) WITH (fillfactor = 80);
 CREATE INDEX award_to_come ON ledger.award (program_id, member_id, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX award_cause ON ledger.award (program_id, cause);
+-- Removals that came before their reviews.
+CREATE INDEX award_removal ON ledger.award (program_id, happened_at)
+    WHERE state = 'waiting' AND award_id ^@ 'removed:';
 CREATE INDEX award_happened ON ledger.award USING brin (happened_at timestamptz_minmax_multi_ops);
 
 CREATE TABLE ledger.lot (

@@ -22,10 +22,14 @@ CREATE TABLE ledger.guest_order (
     kept jsonb,
     -- a row that was made to be locked, and then stayed empty, goes after a day
     forget_at timestamptz DEFAULT now() + interval '1 day',
+    first_seen_at timestamptz NOT NULL DEFAULT now(),
+    -- when people were told that the order never came
+    reported_at timestamptz,
     PRIMARY KEY (program_id, order_id)
 ) WITH (fillfactor = 80);
 CREATE INDEX guest_order_member ON ledger.guest_order (program_id, member_id) WHERE member_id IS NOT NULL;
 CREATE INDEX guest_order_address ON ledger.guest_order (program_id, address) WHERE address IS NOT NULL;
+CREATE INDEX guest_order_waiting ON ledger.guest_order (first_seen_at) WHERE cause IS NULL AND kept IS NOT NULL;
 CREATE INDEX guest_order_forget ON ledger.guest_order (forget_at) WHERE member_id IS NULL;
 
 -- DELETE: what nobody came for is forgotten.

@@ -46,6 +46,7 @@ def parse(document: Mapping[str, Any]) -> LedgerProgram:
         points=policy_of(reader, section.points, ("ledger", "points")),
         rules=rules_of(reader),
         guest_days=int(section.guests.keep.split()[0]) if section.guests is not None else None,
+        early_days=int(section.early.wait.split()[0]),
         waits=waits_of(reader, section.pending, ("ledger", "pending")),
         spending=spending_of(reader),
         catalogue=catalogue_of(reader),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from services.ledger.domain.program import PointsPolicy, Wait
+from services.ledger.domain.program import COMMON_ASSETS, CREDIT, PointsPolicy, Wait
 from services.ledger.domain.records import POINTS
 from services.ledger.program.points import policy_of
 from services.ledger.program.reading import Reader
@@ -19,10 +19,6 @@ from services.ledger.program.waiting import waits_of
 from services.ledger.words.assets import Asset
 from shared.money import DIGITS
 from shared.program_file import Path
-
-CREDIT = "credit"
-KNOWN = (POINTS, "stamps", "spins")
-"""What every program knows without a word about it, beside store credit."""
 
 MONEY = re.compile(r"\d{1,12}(\.\d{1,4})? [A-Z]{3}")
 COUNT = re.compile(r"(?P<count>\d{1,12}(\.\d{1,6})?) (?P<asset>[a-z][a-z_]{0,30}(:[A-Z]{3})?)")
@@ -55,7 +51,7 @@ def asset_named(reader: Reader, name: str, path: Path) -> str:
         return credit_in(reader.head.currency)
     if name.startswith(f"{CREDIT}:"):
         return name
-    known = [*KNOWN, *(each for each in reader.section.assets if ":" not in each)]
+    known = [*COMMON_ASSETS, *(each for each in reader.section.assets if ":" not in each)]
     for each in known:
         if name in (each, each.removesuffix("s")):
             return each

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.ledger.schemas import AssetBalance, Name, Points, Shape, Wish
+from services.ledger.schemas import AssetBalance, Name, Points, Shape, Whole, Wish
 from services.ledger.schemas.cart import CartIn
 from shared.events import Asset
 
@@ -62,7 +62,7 @@ class HoldIn(Wish):
     )
     points: Points = Field(description="In whole blocks, as the program says.", examples=[500])
     asset: AssetText = "points"
-    minutes: Annotated[int, Field(ge=1, le=10_080)] | None = Field(
+    minutes: Annotated[Whole, Field(ge=1, le=10_080)] | None = Field(
         default=None, description="How long; absent = as the program says.", examples=[30]
     )
     order_id: Name | None = Field(default=None, examples=["order-1002"])
@@ -89,7 +89,7 @@ class SpendIn(Wish):
 class CaptureIn(Wish):
     """How much of a hold to spend."""
 
-    points: Annotated[int, Field(ge=0, le=10**15)] | None = Field(
+    points: Annotated[Whole, Field(ge=0, le=10**15)] | None = Field(
         default=None, description="Absent = all.", examples=[400]
     )
     order_id: Name | None = Field(default=None, examples=["order-1002"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from services.ledger.schemas import Name, Shape, Wish
+from services.ledger.schemas import Moment, Name, Shape, Whole, Wish
 from services.ledger.schemas.cart import CartIn
 from services.ledger.schemas.rewards import GrantIn, GrantOut, ReasonOut
 
@@ -69,7 +69,7 @@ class ReserveIn(Wish):
     )
     member_id: MemberOf = None
     order_id: Name | None = Field(default=None, examples=[None])
-    minutes: Annotated[int, Field(ge=1, le=10_080, examples=[30])] = 30
+    minutes: Annotated[Whole, Field(ge=1, le=10_080, examples=[30])] = 30
     cart: Cart = None
 
 
@@ -145,16 +145,20 @@ class CouponsIn(Wish):
     """Codes that belong to nobody's reward, such as those of a campaign."""
 
     gives: GrantIn
-    count: Annotated[int, Field(ge=1, le=MOST_CODES, examples=[100])] = 1
+    count: Annotated[Whole, Field(ge=1, le=MOST_CODES, examples=[100])] = 1
     code: CodeText | None = Field(
-        default=None, description="A code of your own, for one coupon; absent = drawn, unguessable."
+        default=None,
+        description="A code of your own, for one coupon; absent = drawn, unguessable.",
+        examples=[None],
     )
-    uses: Annotated[int, Field(ge=1, le=10**9)] | None = Field(
+    uses: Annotated[Whole, Field(ge=1, le=10**9)] | None = Field(
         default=1, description="null = as often as one likes.", examples=[1]
     )
-    per_member: Annotated[int, Field(ge=1, le=1000)] | None = Field(default=None, examples=[1])
-    valid_from: AwareDatetime | None = None
-    valid_until: AwareDatetime | None = None
+    per_member: Annotated[Whole, Field(ge=1, le=1000)] | None = Field(default=None, examples=[1])
+    valid_from: Moment | None = Field(default=None, examples=["2026-11-27T00:00:00Z"])
+    valid_until: Moment | None = Field(
+        default=None, description="Exclusive; absent = for ever.", examples=["2026-12-01T00:00:00Z"]
+    )
 
     @model_validator(mode="after")
     def _can_be_made(self) -> CouponsIn:

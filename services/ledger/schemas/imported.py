@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
 from services.ledger.domain.earning import PROGRAM
 from services.ledger.domain.imported import IMPORT
 from services.ledger.domain.imported_rewards import OldReward
 from services.ledger.domain.imported_usage import OldUsage
 from services.ledger.domain.issued import canonical
-from services.ledger.schemas import Name, Points, Wish
+from services.ledger.schemas import Name, Wish, within_reach
 from services.ledger.schemas.checkout import AssetText
 from services.ledger.schemas.rewards import GrantIn
 from shared.events import Grant
 from shared.orders import exact
 
+MOST_POINTS = 10**15
 MOST_USES = 1_000  # as many as the catalogue lets a code have
 
 
@@ -36,11 +37,19 @@ def moment_of(value: Any) -> datetime:
     return moment
 
 
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a whole number is asked for, and not true or false")
+    return value
+
+
 def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(moment_of)]
+Moment = Annotated[AwareDatetime, BeforeValidator(moment_of), AfterValidator(within_reach)]
+Whole = Annotated[int, BeforeValidator(_no_truth)]
+"""A whole number, also as the text that a cell of CSV is."""
 ExactPoints = Annotated[
     str,
     BeforeValidator(_as_text),
@@ -64,6 +73,9 @@ class OldGrant(GrantIn):
     kind: Literal[  # type: ignore[assignment]  # a donation too: it was made there
         "coupon", "free_shipping", "product", "gift_card", "ticket", "credit", "points", "donation"
     ]
+    points: Annotated[Whole, Field(ge=1, le=MOST_POINTS)] | None = Field(
+        default=None, description="Points that were credited.", examples=[None]
+    )
     asset: AssetText | None = None
     charity: Name | None = Field(default=None, examples=[None])
 
@@ -102,16 +114,16 @@ class RewardRow(ImportRow):
     code: Name | None = Field(
         default=None, description="As the member knows it; absent: one is made.", examples=["TEA-1234-5678"]
     )
-    uses: Annotated[int, Field(ge=1, le=MOST_USES)] = Field(
+    uses: Annotated[Whole, Field(ge=1, le=MOST_USES)] = Field(
         default=1, description="How often it may be used in all."
     )
-    used: Annotated[int, Field(ge=0, le=MOST_USES)] | None = Field(
+    used: Annotated[Whole, Field(ge=0, le=MOST_USES)] | None = Field(
         default=None,
         description="How often it was. Absent: never, or, with `state: used`, as often as it may be.",
     )
     for_anyone: bool = Field(default=False, description="Whether others may use the code, too.")
     asset: AssetText = "points"
-    points: Points | Literal[0] = Field(
+    points: Annotated[Whole, Field(ge=0, le=MOST_POINTS)] = Field(
         default=0, description="What the member paid: it returns where it is voided."
     )
     source: Literal["bought", "given", "promised"] = Field(
@@ -175,7 +187,7 @@ class UsageRow(ImportRow):
         examples=["welcome"],
     )
     asset: AssetText = "points"
-    times: Annotated[int, Field(ge=0, le=10**9)] = Field(
+    times: Annotated[Whole, Field(ge=0, le=10**9)] = Field(
         default=1, description="How often it gave something."
     )
     points: ExactPoints = Field(default="0", description="How much, exactly.")

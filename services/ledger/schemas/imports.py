@@ -9,9 +9,17 @@ from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, field_v
 
 from services.ledger.domain.importing import NEVER_EXPIRES, Brought, OldEntry, OldMember, OldOrder, Opening
 from services.ledger.domain.persons import Celebrated
-from services.ledger.schemas import Name, Points, Shape, Wish
+from services.ledger.schemas import Name, Shape, Wish, within_reach
 from services.ledger.schemas.checkout import AssetText
-from services.ledger.schemas.imported import ImportRow, Moment, RewardRow, UsageRow, moment_of
+from services.ledger.schemas.imported import (
+    MOST_POINTS,
+    ImportRow,
+    Moment,
+    RewardRow,
+    UsageRow,
+    Whole,
+    moment_of,
+)
 from shared.calendar import UnknownTimeZone, zone
 from shared.events import OrderLine, OrderPaid
 from shared.events.fields import NO_NUL
@@ -21,7 +29,12 @@ Money = Annotated[str, Field(pattern=r"^[0-9]{1,15}(\.[0-9]{1,4})?$", examples=[
 
 
 def _moment_or_never(value: Any) -> datetime | str:
-    return NEVER_EXPIRES if value == NEVER_EXPIRES else moment_of(value)
+    if value == NEVER_EXPIRES:
+        return NEVER_EXPIRES
+    try:
+        return within_reach(moment_of(value))
+    except ValueError as fault:
+        raise ValueError(f"{fault}; what never expires says `{NEVER_EXPIRES}`") from None
 
 
 MomentOrNever = Annotated[AwareDatetime | Literal["never"], BeforeValidator(_moment_or_never)]
@@ -32,7 +45,7 @@ class PointsRow(ImportRow):
 
     kind: Literal["points"]
     asset: AssetText = "points"
-    points: Annotated[int, Field(ge=-(10**15), le=10**15, examples=[300])] = Field(
+    points: Annotated[Whole, Field(ge=-MOST_POINTS, le=MOST_POINTS, examples=[300])] = Field(
         description="Below 0 where the member owes."
     )
     earned_at: Moment | None = Field(default=None, description="When they became available.")
@@ -80,7 +93,9 @@ class OrderRow(ImportRow):
     )
     paid_at: Moment
     asset: AssetText = "points"
-    points: Points | Literal[0] = Field(description="What it holds for that now.", examples=[120])
+    points: Annotated[Whole, Field(ge=0, le=MOST_POINTS)] = Field(
+        description="What it holds for that now.", examples=[120]
+    )
     available_at: Moment | None = Field(default=None, description="Its points are pending until then.")
     waits_until: Moment | None = Field(
         default=None, description="Its points wait for the fulfilment until this deadline."
@@ -157,7 +172,7 @@ class HistoryRow(ImportRow):
 
     kind: Literal["history"]
     asset: AssetText = "points"
-    points: Annotated[int, Field(ge=-(10**15), le=10**15)]
+    points: Annotated[Whole, Field(ge=-MOST_POINTS, le=MOST_POINTS)]
     at: Moment
     text: Annotated[str, Field(min_length=1, max_length=500, pattern=NO_NUL)] = Field(
         examples=["Spring campaign"]

@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from services.ledger.schemas import Shape, Wish
-from services.ledger.schemas.adjustments import Why
+from services.ledger.schemas import Shape, Why, Wish
 
 
 class EraseIn(Wish):

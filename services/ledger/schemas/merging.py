@@ -6,8 +6,7 @@ from datetime import datetime
 
 from pydantic import ConfigDict, Field
 
-from services.ledger.schemas import AssetBalance, Name, Shape, Wish
-from services.ledger.schemas.adjustments import Why
+from services.ledger.schemas import AssetBalance, Name, Shape, Why, Wish
 
 
 class MergeIn(Wish):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from services.ledger.schemas import Name, Shape, Wish
-from services.ledger.schemas.previews import Moment
+from services.ledger.schemas import Moment, Name, Shape, Whole, Wish
 from shared.events import Amount, Currency
 
 MOST_AT_ONCE = 1_000
-SomePoints = Annotated[int, Field(ge=0, le=10**12)]
+SomePoints = Annotated[Whole, Field(ge=0, le=10**12)]
 Transaction = Annotated[Name, Field(description="Your own id of the purchase.", examples=["rb-2026-0001"])]
 
 
@@ -133,8 +132,10 @@ class DueOut(Shape):
 class SettlementOut(Shape):
     """What a partner owes for what was booked in a span of time: added up exactly, rounded once."""
 
+    model_config = ConfigDict(**Shape.model_config | {"populate_by_name": True})
+
     partner: str = Field(examples=["river-bank"])
-    start: datetime = Field(serialization_alias="from")
-    end: datetime = Field(serialization_alias="to", description="Not included.")
+    start: datetime = Field(alias="from")
+    end: datetime = Field(alias="to", description="Not included.")
     lines: list[SettlementLine]
     due: list[DueOut]

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import Field
 
-from services.ledger.schemas import Name, Shape, Wish
+from services.ledger.schemas import Moment, Name, Shape, Wish
 from services.ledger.schemas.cart import CartIn
 from services.ledger.schemas.points import CapAnswer, GoalAnswer, RuleAnswer
-
-EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-
-
-def _in_this_century(moment: datetime) -> datetime:
-    if not EARLIEST <= moment < LATEST:
-        raise ValueError("a moment from 2000 to 2099")
-    return moment
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_in_this_century)]
 
 
 class PreviewIn(CartIn, Wish):

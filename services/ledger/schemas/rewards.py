@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from services.ledger.schemas import AssetBalance, Name, Points, Shape, Wish
+from services.ledger.schemas import AssetBalance, Moment, Name, Points, Shape, Why, Wish
 from shared.events import Amount, Currency
 
 Code = Annotated[str | None, Field(description="As members read it.", examples=["K7QF-M3TW-9XHC"])]
@@ -168,8 +168,8 @@ class GiftIn(Wish):
         default=None, description="A name of the catalogue.", examples=["surprise tea"]
     )
     gives: GrantIn | None = Field(default=None, examples=[None])
-    valid_until: Annotated[datetime | None, Field(examples=[None])] = None
-    reason: Annotated[str, Field(min_length=1, max_length=2_000, examples=["she found a typo in our book"])]
+    valid_until: Annotated[Moment | None, Field(examples=[None])] = None
+    reason: Why = Field(examples=["she found a typo in our book"])
     gift_id: Name | None = Field(
         default=None, description="Your id of it; the same id again is the same gift.", examples=["gift-3"]
     )
@@ -178,8 +178,10 @@ class GiftIn(Wish):
     def _is_one_thing(self) -> GiftIn:
         if (self.reward is None) == (self.gives is None):
             raise ValueError("a gift names a `reward`, or says what it `gives`")
-        if self.valid_until is not None and (self.reward is not None or self.valid_until.tzinfo is None):
-            raise ValueError("`valid_until` has an offset, and goes with `gives`")
+        if self.valid_until is not None and self.reward is not None:
+            raise ValueError(
+                "`valid_until` goes with `gives`; how long a reward is good for stands in the catalogue"
+            )
         return self
 
 
@@ -194,9 +196,7 @@ class UseIn(Wish):
 class VoidIn(Wish):
     """Why something is taken back."""
 
-    reason: Annotated[str, Field(max_length=2_000)] | None = Field(
-        default=None, examples=["bought by mistake"]
-    )
+    reason: Why | None = Field(default=None, examples=["bought by mistake"])
 
 
 class RewardOut(Shape):

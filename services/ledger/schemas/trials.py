@@ -10,20 +10,25 @@ from services.ledger.schemas import Shape
 
 
 class AssetTried(Shape):
-    """What the orders earn of one asset."""
+    """What the orders earn of one asset, within caps and budgets, goals that they reach included."""
 
     asset: str = Field(examples=["points"])
-    before: int = Field(examples=[12_500])
-    after: int = Field(examples=[15_000])
+    before: int = Field(description="Under the version in force.", examples=[12_500])
+    after: int = Field(description="Under the one that is wanted.", examples=[15_000])
+    kept_before: int = Field(
+        description="What of `before` the orders hold after all that came back of them until now.",
+        examples=[11_900],
+    )
+    kept_after: int = Field(description="What of `after` they hold then.", examples=[14_200])
 
 
 class RuleTried(Shape):
-    """What one rule gives of it, exact."""
+    """What one rule gives of it when orders are paid; the rules add up to what the asset says."""
 
     rule: str = Field(examples=["tea counts double"])
     asset: str = Field(examples=["points"])
-    before: str = Field(examples=["0"])
-    after: str = Field(examples=["2500.5"])
+    before: int = Field(examples=[0])
+    after: int = Field(examples=[2_500])
 
 
 class ExpiryTried(Shape):
@@ -55,8 +60,17 @@ class ExpiryTried(Shape):
 class LeftOut(Shape):
     """What the trial does not count, and why."""
 
-    what: str = Field(examples=["caps"])
-    why: str = Field(examples=["what is left of them depends on what each member earned otherwise"])
+    what: str = Field(examples=["spending"])
+    why: str = Field(
+        examples=["nobody knows what members would spend otherwise, so only what they earn is tried"]
+    )
+
+
+class AtMost(Shape):
+    """A bound of the trial's work."""
+
+    what: str = Field(examples=["orders"])
+    at_most: int = Field(examples=[500])
 
 
 class TrialOut(Shape):
@@ -67,9 +81,15 @@ class TrialOut(Shape):
         examples=[["rule `tea` gives 3 points per 1.00 EUR instead of 2 points per 1.00 EUR"]],
     )
     orders: int = Field(description="How many of the newest were tried.", examples=[500])
+    earlier_orders: int = Field(
+        description="How many orders of the same members were played before them, on both sides and without being "
+        "counted here, since caps and goals count them, too.",
+        examples=[1_204],
+    )
     skipped: int = Field(description="Of these, what could not be reckoned.", examples=[0])
     since: datetime | None = Field(description="When the oldest of them was paid.")
     assets: list[AssetTried]
     rules: list[RuleTried]
     expiry: list[ExpiryTried]
-    left_out: list[LeftOut]
+    left_out: list[LeftOut] = Field(description="Empty where all that differs was reckoned.")
+    limits: list[AtMost] = Field(description="How much a trial looks at.")

@@ -16,6 +16,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 from services.ledger.domain.book import Book
+from services.ledger.domain.contributions import given_by_rule
 from services.ledger.domain.records import (
     AVAILABLE,
     EXPIRED,
@@ -40,7 +41,6 @@ from services.ledger.simulation.figures import (
 from services.ledger.simulation.running import Placed
 from services.ledger.simulation.trial import Assumptions, Trial
 from shared.calendar import day_of
-from shared.money import largest_remainder
 
 FALLS_DUE = frozenset({"activation", "deadline", "expiry"})
 """Transfers that happen at a midnight and belong to the day before."""
@@ -108,12 +108,10 @@ class Tally:
         self._moved[transfer.asset, month, transfer.to_account] += transfer.amount
 
     def _credit(self, award: Award) -> None:
-        """Split an award over its rules; one that names none is called by its kind."""
+        """Split an award over its rules."""
         if not award.points:
             return
-        rules = award.breakdown.get("rules") or [[award.kind, 1, 1]]
-        shares = [Fraction(points, unit) for _, points, unit in rules]
-        for (rule, _, _), amount in zip(rules, largest_remainder(award.points, shares), strict=True):
+        for rule, amount in given_by_rule(award):
             if amount:
                 self._rules[award.asset, rule] += amount
                 self._times[award.asset, rule] += 1

@@ -22,7 +22,7 @@ from services.ledger.domain.records import POINTS
 from shared.calendar import midnight_after
 from shared.errors import InvalidInput
 from shared.money import digits_of, rounded
-from shared.programs import BEGINNING_OF_TIME, Version, Versions
+from shared.programs import Versions
 
 CREDIT = "credit:"  # store credit of a currency; its unit is the minor unit
 MONEY = (CREDIT, PREFIX)  # so is that of what the merchant donates
@@ -82,8 +82,7 @@ class Trial:
     @property
     def versions(self) -> Versions[LedgerProgram]:
         """The program as the only version, in force from the beginning of time."""
-        since = BEGINNING_OF_TIME
-        return Versions((Version(self.program_id, 1, since, since, {}, self.rules),))
+        return Versions.only(self.program_id, self.rules)
 
     @property
     def waits_for_fulfilment(self) -> bool:

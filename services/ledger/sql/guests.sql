@@ -45,10 +45,12 @@ FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::json
 WHERE o.program_id = k.program_id AND o.order_id = k.order_id
 
 -- name: forget_guest_orders
--- Nobody came for them in time. What somebody is at now is left for the next time.
+-- Nobody came for them in time. What somebody is at now is left for the next time, and so is what came before its order
+-- until people were told.
 DELETE FROM ledger.guest_order WHERE (program_id, order_id) IN (
     SELECT program_id, order_id FROM ledger.guest_order
-    WHERE forget_at <= $1 AND member_id IS NULL ORDER BY forget_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    WHERE forget_at <= $1 AND member_id IS NULL AND (cause IS NOT NULL OR kept IS NULL OR reported_at IS NOT NULL)
+    ORDER BY forget_at LIMIT $2 FOR UPDATE SKIP LOCKED
 ) RETURNING order_id
 
 -- name: forget_guest_addresses

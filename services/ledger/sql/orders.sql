@@ -67,21 +67,6 @@ SELECT program_id, member_id, award_id, asset, kind, order_id, cause, happened_a
 FROM ledger.award WHERE program_id = $1 AND member_id = $2 AND cause = $3
 ORDER BY award_id
 
--- name: waiting_purchases
--- What waits for an order that has not come: for people to look at.
-SELECT program_id, member_id, order_id, first_seen_at FROM ledger.purchase
-WHERE paid_at IS NULL AND first_seen_at < $1 ORDER BY first_seen_at LIMIT $2
-
--- name: waiting_orders
--- What waits for an order that has not come, of one program, the longest waiting first; nobody's who was forgotten.
-SELECT p.member_id, p.order_id, p.first_seen_at, p.fulfilled_at IS NOT NULL AS fulfilled,
-       p.cancelled_at IS NOT NULL AS cancelled,
-       ARRAY(SELECT r -> 'said' ->> 'refund_id' FROM jsonb_array_elements(p.refunds) AS r) AS refunds
-FROM ledger.purchase AS p JOIN ledger.member AS m USING (program_id, member_id)
-WHERE p.program_id = $1 AND p.paid_at IS NULL AND m.erased_at IS NULL
-  AND (p.first_seen_at, p.member_id, p.order_id) > ($2, $3, $4)
-ORDER BY p.first_seen_at, p.member_id, p.order_id LIMIT $5
-
 -- name: programs_without_fulfilments
 -- Programs whose awards have waited for a fulfilment since before a moment, and that have seen none since the first of
 -- these: the shop does not seem to tell of any.

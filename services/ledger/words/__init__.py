@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from services.ledger.words.adjustments import Adjustments
 from services.ledger.words.assets import Asset, AssetName
 from services.ledger.words.caps import ProgramCap
+from services.ledger.words.early import Early
 from services.ledger.words.earning import EarnRule
 from services.ledger.words.gifts import Transfers
 from services.ledger.words.guests import Guests
@@ -44,6 +45,7 @@ class LedgerSection(Section):
     guests: Guests | None = Field(
         default=None, description="Absent: an order without a customer has no effect."
     )
+    early: Early = Early()
     earn: Annotated[list[EarnRule], Field(default_factory=list, max_length=500)]
     caps: Annotated[list[ProgramCap], Field(default_factory=list, max_length=100)]
     spend: Spend = Spend()
