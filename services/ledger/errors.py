@@ -190,6 +190,13 @@ class ImportRefused(ServiceError):
     code = "import_refused"
 
 
+class ProgramNotEmpty(ServiceError):
+    """A book comes only into a program of which there is nothing yet."""
+
+    kind = Kind.CONFLICT
+    code = "program_not_empty"
+
+
 class UnknownAdjustment(ServiceError):
     """There is no adjustment with this id."""
 

@@ -1,7 +1,8 @@
 """The commands `import` and `export` of the ledger: members come from a file, and leave into one.
 
 What a newcomer would get wrong: a file is tried as a whole before a row of it is written. Only where no line is at
-fault it is read a second time, a thousand rows a transaction; stopped half way, it can simply be started again.
+fault it is read a second time, a thousand rows a transaction; stopped half way, it can simply be started again. The
+book of a program (`export --book`) is one transaction, all of it or nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated
@@ -17,10 +19,14 @@ from typing import IO, Annotated
 import typer
 
 from services.ledger.actions import Actions
+from services.ledger.actions.books import bring_book, export_book
+from services.ledger.actions.exports import export_program
 from services.ledger.actions.imports import Entry, Fault, Report, bring_in_rows
-from services.ledger.actions.leaving import everything_about, export_program
+from services.ledger.actions.leaving import everything_about
+from services.ledger.books import checked, is_book, rows_in
 from services.ledger.importing import entries_of
 from services.ledger.schemas.imports import MOST_ROWS
+from services.ledger.verify import differences_of
 from shared.cli.session import NotAvailable, service_of, settings_of
 from shared.cli.speech import command, say, say_json, visible, warn
 from shared.database import AnyConnection, transaction_or_trial
@@ -42,14 +48,15 @@ async def import_rows(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell every fault; import nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring members in from another system: balances, lots, old orders, statements.
+    """Bring members in from another system: balances, lots, old orders, statements; or a whole book (`export --book`).
 
     The whole file is tried first; where a line is at fault, each is told and nothing is imported. Rows that were
     imported before change nothing, so a file may be given twice.
     """
     async with _opened(context) as (ports, actions):
-        report = await _through(ports, actions, file, program, dry_run=True)
-        if not report.faults and not dry_run:
+        through = _book_through if _is_book(file) else _through
+        report = await through(ports, actions, file, program, dry_run=dry_run or through is _through)
+        if through is _through and not report.faults and not dry_run:
             report = await _through(ports, actions, file, program, dry_run=False)
     told = {"imported": report.imported, "known": report.known, "dry_run": dry_run}
     if as_json:
@@ -77,10 +84,14 @@ async def export(
         str | None,
         typer.Option(metavar="ID", help="Everything about this member alone, as one JSON document."),
     ] = None,
+    book: Annotated[
+        bool, typer.Option("--book", help="The book itself, entry by entry, for another installation.")
+    ] = False,
 ) -> None:
     """Write a whole program as JSON lines that `import` reads, or everything that is kept about one member.
 
-    A program is exported as it is at one moment, beside live traffic. Erased members are left out.
+    A program is exported as it is at one moment, beside live traffic. As rows, each can be read and changed, and goes
+    into any program; erased members are left out. As a book, it goes on elsewhere as if it had always been there.
     """
     async with _opened(context) as (ports, actions):
         now = ports.clock()
@@ -93,6 +104,10 @@ async def export(
                 if member is not None:
                     found = await everything_about(actions, connection, (program, member))
                     out.write(json.dumps({"member_id": member, "tables": found}, indent=2) + "\n")
+                    return
+                if book:
+                    async for line in export_book(actions, connection, program, now):
+                        out.write(line.decode())
                     return
                 async for row in export_program(actions, connection, program, now):
                     out.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -138,6 +153,39 @@ async def _part(
         found.faults.sort(key=lambda fault: fault.line)
         attempt.undone = dry_run or bool(found.faults)
     return found
+
+
+async def _book_through(ports: Ports, actions: Actions, file: Path, program: str, *, dry_run: bool) -> Report:
+    """Read the file, to see whether it is whole; then write all of it in one transaction, and verify it."""
+    with _bytes_of(file) as lines:
+        book = checked(lines)
+    if book.head is not None and book.head.program_id != program:
+        why = f"the book is of program {book.head.program_id!r}, not of {program!r}"
+        return Report(faults=[Fault(1, "program_id", why)])
+    if book.faults:
+        return Report(faults=book.faults)
+    with _bytes_of(file) as lines:
+        async with (
+            ports.pool.acquire() as connection,
+            transaction_or_trial(connection, dry_run=dry_run) as attempt,
+        ):
+            await connection.execute("SET LOCAL statement_timeout = 0")
+            verify = partial(differences_of, connection, ports, program)
+            found = await bring_book(actions, connection, book, rows_in(lines), verify, ports.clock())
+            attempt.undone = dry_run or bool(found.faults)
+    return found
+
+
+def _is_book(file: Path) -> bool:
+    with _bytes_of(file) as lines:
+        return is_book(lines.readline())
+
+
+def _bytes_of(file: Path) -> IO[bytes]:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise NotAvailable(f"{file} cannot be read: {error.strerror}") from None
 
 
 def _read(file: Path) -> IO[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.caps import FOREVER
-from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.goals import Part, have_goals, steps_of, worth
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import PAID, award_target
@@ -59,7 +59,14 @@ async def recounted(
 
 @asynccontextmanager
 async def one_look(connection: AnyConnection, sql: Queries) -> AsyncIterator[None]:
-    """One snapshot for one check, which takes its time and leaves the cores and most of the memory to others."""
+    """One snapshot for one check, which takes its time and leaves the cores and most of the memory to others.
+
+    Within a transaction that is open, such as that of an import, it looks at what that has written.
+    """
+    if connection.is_in_transaction():
+        await connection.execute(sql.begin_check)
+        yield
+        return
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute(sql.begin_check)
         yield

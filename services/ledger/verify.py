@@ -23,16 +23,27 @@ UNBOUNDED = "unbalanced"  # one row for each asset at most; a job asks it, too
 
 async def differences(ports: Ports) -> list[str]:
     """Every difference in words, at most a hundred of each kind; empty = the books balance."""
-    found: list[str] = []
     async with ports.pool.acquire() as connection:
-        for name, of_program in OF_PROGRAMS.items():
-            for row in await _rows(connection, ports.sql, name):
-                found.append(f"program {row['program_id']}: {of_program(row)}")
-        for name, of_member in CHECKS.items():
-            for row in await _rows(connection, ports.sql, name):
-                found.append(f"program {row['program_id']}, member {row['member_id']}: {of_member(row)}")
-        programs = Programs(ports.machinery, parse)
-        found += [text async for text in recounted(connection, ports.sql, programs)]
+        return await differences_in(connection, ports)
+
+
+async def differences_of(connection: AnyConnection, ports: Ports, program_id: str) -> list[str]:
+    """The differences of one program, as an open transaction sees it."""
+    begins = (f"program {program_id}:", f"program {program_id},")
+    return [text for text in await differences_in(connection, ports) if text.startswith(begins)]
+
+
+async def differences_in(connection: AnyConnection, ports: Ports) -> list[str]:
+    """Every difference, each check in a snapshot of its own, or all as an open transaction sees it."""
+    found: list[str] = []
+    for name, of_program in OF_PROGRAMS.items():
+        for row in await _rows(connection, ports.sql, name):
+            found.append(f"program {row['program_id']}: {of_program(row)}")
+    for name, of_member in CHECKS.items():
+        for row in await _rows(connection, ports.sql, name):
+            found.append(f"program {row['program_id']}, member {row['member_id']}: {of_member(row)}")
+    programs = Programs(ports.machinery, parse)
+    found += [text async for text in recounted(connection, ports.sql, programs)]
     return found
 
 

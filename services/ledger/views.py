@@ -12,7 +12,8 @@ from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.awards import frozen_of
-from services.ledger.domain.earning import Answer, earn
+from services.ledger.domain.earned import Answer
+from services.ledger.domain.earning import earn
 from services.ledger.domain.goal_awards import why_not_counted
 from services.ledger.domain.goals import Goal, Part, Progress, have_goals, progress_of
 from services.ledger.domain.orders import facts_of

@@ -30,6 +30,7 @@ from starlette.responses import Response, StreamingResponse
 from shared.clock import Clock
 from shared.database import transaction_or_trial
 from shared.errors import Kind, ServiceError
+from shared.http import slashes
 from shared.http.auth import Authorisation, caller_of
 from shared.http.transaction import Connection, connection_of
 from shared.queries import Queries
@@ -185,6 +186,7 @@ class DoorRoute(APIRoute):
 
 def door_router(**options: Any) -> APIRouter:
     """A router for a service's endpoints; takes what `APIRouter` takes."""
+    slashes.install()
     return APIRouter(route_class=DoorRoute, **options)
 
 

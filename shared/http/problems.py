@@ -22,6 +22,7 @@ from starlette.responses import Response
 
 from shared.database import NOT_NOW
 from shared.errors import InvalidInput, Kind, ServiceError, Unavailable
+from shared.http.slashes import readable
 from shared.logs import get_logger
 
 log = get_logger(__name__)
@@ -126,7 +127,7 @@ def problem_response(
     members: dict[str, object], scope: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> Response:
     """The answer, with the request's path as `instance` and its id."""
-    members = {**members, "instance": scope.get("path", "/"), "request_id": scope.get("request_id")}
+    members = {**members, "instance": readable(scope.get("path", "/")), "request_id": scope.get("request_id")}
     body = msgspec.json.encode(members, enc_hook=str)
     return Response(body, status_code=int(str(members["status"])), headers=headers, media_type=MEDIA_TYPE)
 

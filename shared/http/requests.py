@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.http.problems import INTERNAL_ERROR, BodyTooLarge, problem_response, refuse
+from shared.http.slashes import keep_apart, readable
 from shared.logs import get_logger
 from shared.metrics import Metrics
 
@@ -44,6 +45,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        keep_apart(scope)
         headers = Headers(scope=scope)
         scope["request_id"] = request_id = _request_id_of(headers)
         answer = _Answer(send, request_id)
@@ -66,7 +68,7 @@ class RequestMiddleware:
                 raise
             await refuse(self._too_large(), scope)(scope, receive, answer)
         except Exception:
-            log.exception("request_failed", method=scope["method"], path=scope["path"])
+            log.exception("request_failed", method=scope["method"], path=readable(scope["path"]))
             if answer.status:
                 raise  # the answer is on its way; the server must break the connection
             await problem_response(INTERNAL_ERROR, scope)(scope, receive, answer)

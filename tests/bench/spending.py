@@ -1,164 +1,91 @@
-"""How fast the spend endpoint answers, against a POST with the same body that does nothing.
+"""How fast the spend endpoint answers, against a POST with the same body that does nothing, and for one hot member.
 
 Both are endpoints of one server process with the same middleware, the same token and the same body; the requests come
-from this process over kept connections, as from a shop. `python -m tests.bench.spending` is that server.
-
-What a newcomer would get wrong: the client speaks HTTP by hand, since a comfortable one takes longer than the server.
+from this process over kept connections, as from a shop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
-import os
-import socket
-import sys
+import statistics
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import asyncpg
-
-from services.ledger.api.door import Writer
 from services.ledger.main import SERVICE
-from services.ledger.schemas.checkout import SpendIn
-from shared.http.idempotency import door_router
-from shared.running import Role, run
-from tests.bench.books import FILL, FILL_SECONDS, TRANSFERS_A_MEMBER
-from tests.bench.ground import PROGRAM, Bench, fresh, named
-from tests.support.keys import a_key_pair
+from tests.bench.books import filled
+from tests.bench.ground import Bench, fresh
+from tests.bench.serving import Door, connected, served
 
 MEMBERS = 5_000
 REQUESTS = 6_000
 CLIENTS = 128  # a sale: they keep one server process busy
 FEW_CLIENTS = 32
-START_SECONDS = 30
-ROUNDS = 3
-
-nothing = door_router(tags=["bench"])
-
-
-@nothing.post("/members/{member_id}/nothing", status_code=201)
-async def do_nothing(member_id: str, body: SpendIn, caller: Writer) -> SpendIn:
-    """Read the same body with the same token, and answer."""
-    del member_id, caller
-    return body
+ROUNDS = 5
+HOT_MEMBER = 1
+HOT_POINTS = 1_000_000  # more than all rounds together spend
 
 
 async def compare(bench: Bench) -> dict[str, Any]:
-    """Answers per second of both, taken in turn, and the ratio."""
-    kinds = [(what, clients) for clients in (CLIENTS, FEW_CLIENTS) for what in ("spends", "nothing")]
-    rates: dict[tuple[str, int], list[float]] = {kind: [] for kind in kinds}
+    """Answers per second of each, taken in turn, and the ratios: medians. The hot member's is to uniform spends."""
+    result: dict[str, Any] = {}
     async with fresh(bench, "spending") as (ports, _):
-        await _fill(bench)
-        async with _server(ports.settings.dsn, bench.stack.kafka_bootstrap) as (port, token):
-            for number in range(ROUNDS):
-                for (what, clients), found in rates.items():
-                    found.append(await _rate(port, token, what, clients, number))
+        await filled(bench, "spending", MEMBERS)
+        async with served(ports.settings.dsn, bench.stack.kafka_bootstrap) as door:
+            await _give(door, HOT_MEMBER, HOT_POINTS)
+            for name, clients in (("", CLIENTS), ("few_clients_", FEW_CLIENTS)):
+                rounds = [
+                    (
+                        await _rate(door, "spends", clients, turn),
+                        await _rate(door, "nothing", clients, turn),
+                        await _rate(door, "spends", clients, turn, hot=True),
+                    )
+                    for turn in range(ROUNDS)
+                ]
+                spends, noop, hot = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+                result[f"{name}spends_per_s"] = round(spends)
+                result[f"{name}noop_posts_per_s"] = round(noop)
+                result[f"{name}hot_spends_per_s"] = round(hot)
+                result[f"{name}spend_per_noop"] = _ratio([(one, other) for one, other, _ in rounds])
+                result[f"{name}hot_spend_per_spend"] = _ratio([(one, other) for other, _, one in rounds])
         wrong = await SERVICE.verify(ports)
         assert not wrong, wrong[:3]
-    spends, noop, few, few_noop = (max(found) for found in rates.values())
-    return {
-        "spends_per_s": round(spends),
-        "noop_posts_per_s": round(noop),
-        "spend_per_noop": round(spends / noop, 2),
-        "few_clients_spends_per_s": round(few),
-        "few_clients_spend_per_noop": round(few / few_noop, 2),
-    }
+    return result
 
 
-async def _rate(port: int, token: str, what: str, clients: int, turn: int) -> float:
-    """Answers per second, by so many clients at once; every answer must be 201."""
+def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
+    return round(statistics.median(one / other for one, other in pairs), 2)
+
+
+async def _give(door: Door, number: int, points: int) -> None:
+    async with connected(door) as client:
+        body = json.dumps(
+            {"adjustment_id": "for-the-bench", "points": points, "reason": "to be spent"}
+        ).encode()
+        await client.ask("POST", f"/v1/members/{_member(number)}/adjustments", key="give", body=body)
+
+
+async def _rate(door: Door, what: str, clients: int, turn: int, *, hot: bool = False) -> float:
+    """Answers per second, by so many clients at once, for members in turn or for one."""
     numbers = iter(range(REQUESTS))
+    label = f"{'hot-' if hot else ''}{what}-{clients}-{turn}"
+    members = (lambda _: HOT_MEMBER) if hot else (lambda number: number % MEMBERS + 1)
     began = time.perf_counter()
-    await asyncio.gather(
-        *[
-            _client(port, lambda: next(numbers, None), token, what, f"{clients}-{turn}")
-            for _ in range(clients)
-        ]
-    )
+    await asyncio.gather(*[_client(door, numbers, what, label, members) for _ in range(clients)])
     return REQUESTS / (time.perf_counter() - began)
 
 
-async def _client(port: int, next_number: Callable[[], int | None], token: str, what: str, turn: str) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        while (number := next_number()) is not None:
-            spend = f"{what}-{turn}-{number}"
+async def _client(
+    door: Door, numbers: Iterator[int], what: str, label: str, member_of: Callable[[int], int]
+) -> None:
+    async with connected(door) as client:
+        for number in numbers:
+            spend = f"{label}-{number}"
             body = json.dumps({"spend_id": spend, "points": 1}).encode()
-            head = (
-                f"POST /v1/members/m{number % MEMBERS + 1:08}/{what} HTTP/1.1\r\nHost: bench\r\n"
-                f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-                f"Idempotency-Key: {spend}\r\nContent-Length: {len(body)}\r\n\r\n"
-            )
-            writer.write(head.encode() + body)
-            answer = await reader.readuntil(b"\r\n\r\n")
-            length = int(answer.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            content = await reader.readexactly(length)
-            assert answer.startswith(b"HTTP/1.1 201"), answer + content
-    finally:
-        writer.close()
+            path = f"/v1/members/{_member(member_of(number))}/{what}"
+            await client.ask("POST", path, key=spend, body=body)
 
 
-async def _fill(bench: Bench) -> None:
-    filler = await asyncpg.connect(named(bench.stack.database_url, "bench_spending"))
-    try:
-        for statement in FILL:
-            values = (PROGRAM, MEMBERS, TRANSFERS_A_MEMBER) if "$1" in statement else ()
-            await filler.execute(statement, *values, timeout=FILL_SECONDS)
-    finally:
-        await filler.close()
-
-
-@asynccontextmanager
-async def _server(dsn: str, bootstrap: str) -> AsyncIterator[tuple[int, str]]:
-    """The ledger's HTTP door as a process of its own, and a token for it."""
-    with TemporaryDirectory() as folder:
-        keys = a_key_pair(Path(folder))
-        port = _free_port()
-        settings = {
-            "LEDGER_DATABASE_URL": dsn,
-            "LEDGER_KAFKA_BOOTSTRAP": bootstrap,
-            "LEDGER_HASH_KEY": "only-for-the-bench",
-            "LEDGER_TOKEN_KEYS": str(keys.public),
-            "LEDGER_HTTP_PORT": str(port),
-            "LEDGER_LOG_LEVEL": "warning",
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.bench.spending", env=os.environ | settings
-        )
-        try:
-            await _answers(port)
-            now = datetime.now(UTC) + timedelta(minutes=1)
-            yield port, keys.token("ledger:read ledger:write", program=PROGRAM, now=now)
-        finally:
-            process.terminate()
-            await process.wait()
-
-
-async def _answers(port: int) -> None:
-    async with asyncio.timeout(START_SECONDS):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-if __name__ == "__main__":
-    run(dataclasses.replace(SERVICE, routers=(*SERVICE.routers, nothing)), Role.API)
+def _member(number: int) -> str:
+    return f"m{number:08}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -292,3 +293,19 @@ async def test_a_referral_that_is_approved_voided_and_approved_again_pays_once(l
         await ledger.receives(changed(data, hours))
         held.append((await balance(ledger))[1])
     assert held == [300, 0, 300, 300]
+
+
+@pytest.mark.parametrize("member", ["shop/17", "a/b/../c", "50 % off?", "é/😀", "..."])
+async def test_any_id_can_stand_in_an_address(ledger: Running, member: str) -> None:
+    await ledger.receives(an_order_paid("42.00", member=member))
+    address = f"/v1/members/{quote(member, safe='')}"
+    async with ledger.client(member=member) as own, ledger.client(member=member.partition("/")[0]) as other:
+        answer = await own.get(f"{address}/balances")
+        assert (answer.status_code, answer.json()["member_id"]) == (200, member), answer.text
+        spend = {"spend_id": "s", "points": 2}
+        assert (await own.post(f"{address}/spends", json=spend)).json()["balance"]["available"] == 40
+        if "/" in member:
+            assert (await other.get(f"{address}/balances")).json()["code"] == "other_member"
+            refused = (await own.get(f"{address}/decisions/none")).json()
+            assert refused["instance"].startswith(f"/v1/members/{member.replace('/', '%2F')}/")
+            assert (await own.get(f"/v1/members/{member}/balances")).json()["code"] == "route_not_found"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.ledger.actions.leaving import export_program
+from services.ledger.actions.exports import export_program
 from services.ledger.main import SERVICE
 from shared.cli import application
 from tests.support.events import (

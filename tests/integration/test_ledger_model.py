@@ -311,8 +311,11 @@ class OnPostgres(WholeModel):
             raise outcome
 
     async def _compare_what_was_told(self) -> None:
-        told, in_memory = _in_short(await self.ledger.told()), _in_short(self.desk.book.outgoing)
+        told, in_memory = _in_short(await self._told()), _in_short(self.desk.book.outgoing)
         assert (told - in_memory, in_memory - told) == (Counter(), Counter())
+
+    async def _told(self) -> list[Event[Any]]:
+        return await self.ledger.told()
 
     async def _go_on_as_one(self) -> None:
         """Two are one person, and go on. Then the third is the same, too; at last they want to be forgotten."""

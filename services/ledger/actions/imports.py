@@ -1,4 +1,4 @@
-"""Bringing in rows of another system: all of a request, or none of it, and no row twice.
+"""Bringing in rows of another system: all of a request, or none of it, and no row twice; in sets, however many.
 
 What a newcomer would get wrong: the ids of rows are looked up after the rows of their members are locked. So two
 requests with the same row never both find it new.
@@ -14,21 +14,37 @@ from typing import Any
 
 from services.ledger.actions import Actions
 from services.ledger.domain.book import Book
+from services.ledger.domain.imported_budgets import OldBudget, budget_places
+from services.ledger.domain.imported_codes import OldCode
+from services.ledger.domain.imported_pools import OldOwner, OldPool
 from services.ledger.domain.imported_rewards import OldReward
 from services.ledger.domain.imported_usage import OldUsage, places_of
-from services.ledger.domain.importing import Brought, OldEntry, OldOrder, Opening, bring_in
+from services.ledger.domain.importing import (
+    Brought,
+    OfProgram,
+    OldEntry,
+    OldOrder,
+    Opening,
+    bring_in,
+    bring_to_program,
+)
 from services.ledger.domain.issued import canonical
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import MemberKey
 from services.ledger.errors import ImportFault, UnknownMember, merged_into
+from services.ledger.store import pools
+from services.ledger.store.budgets import use_up
 from services.ledger.store.imports import (
     CountedBefore,
+    GivenBefore,
     ImportedRow,
+    add_given,
     add_rows,
     add_usage,
     history,
     known_rows,
+    make_code_pools,
 )
 from shared.database import AnyConnection
 from shared.errors import ServiceError
@@ -36,13 +52,15 @@ from shared.errors import ServiceError
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row of a file that can be read: its line, its member, what it brings, and what it says (to be compared)."""
+    """A row of a file that can be read: its line, its member (of the program: none), what it brings, and what it says
+    (to be compared).
+    """
 
     line: int
     member_id: str
     kind: str
     said: Mapping[str, Any]
-    brought: Brought
+    brought: Brought | OfProgram
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +92,8 @@ async def bring_in_rows(
     programs = {program_id: await actions.programs.one(connection, program_id)}
     if not entries:
         return Report()
-    keys = {(program_id, entry.member_id) for entry in entries}
-    orders = {
-        ((program_id, entry.member_id), entry.brought.stated.order_id)
-        for entry in entries
-        if isinstance(entry.brought, OldOrder)
-    }
-    needs = Needs(members=dict.fromkeys(keys, now), detailed=set(keys), orders=orders, persons=set(keys))
-    _add_what_is_owned(needs, program_id, programs[program_id].newest.rules, entries)
+    needs = _needs_of(program_id, programs[program_id].newest.rules, entries, now)
+    await _make_what_is_missing(actions, connection, program_id, entries, now)
     book = await actions.settled(connection, needs, programs)
     ids = [(entry.member_id, entry.brought.row) for entry in entries]
     known = await known_rows(connection, actions.sql, program_id, ids)
@@ -101,17 +113,47 @@ async def bring_in_rows(
     if not report.faults:
         await actions.finish(connection, book)
         await add_rows(connection, new)
-        await add_usage(connection, program_id, _counted(programs[program_id].newest.rules, entries, new))
+        rules = programs[program_id].newest.rules
+        await add_usage(connection, program_id, _counted(rules, entries, new))
+        given = _given(rules, entries, new, now)
+        await add_given(connection, program_id, given)
+        used = [((program_id, each.budget, each.bucket), each.used) for each in given]
+        await use_up(connection, actions.sql, programs[program_id], used)
     return report
 
 
-def _add_what_is_owned(
-    needs: Needs, program_id: str, program: LedgerProgram, entries: Sequence[Entry]
+async def _make_what_is_missing(
+    actions: Actions, connection: AnyConnection, program_id: str, entries: Sequence[Entry], now: datetime
 ) -> None:
-    """The rewards and codes that may be there already, and what caps have counted."""
+    """The pools of the shop's codes, and empty households, which are locked before their members."""
+    codes = {entry.brought.pool for entry in entries if isinstance(entry.brought, OldCode)}
+    await make_code_pools(
+        connection, actions.sql, program_id, {pool for pool in codes if pool is not None}, now
+    )
+    households = {entry.brought.pool_id for entry in entries if isinstance(entry.brought, OldPool)}
+    await pools.make_all(connection, actions.sql, program_id, households, now)
+
+
+def _needs_of(program_id: str, program: LedgerProgram, entries: Sequence[Entry], now: datetime) -> Needs:
+    """The members, also those of households and whose lots others have, and what they may have already."""
+    needs = Needs()
+    for entry in entries:
+        if not isinstance(entry.brought, OfProgram):
+            _add_member(needs, (program_id, entry.member_id), now)
     for entry in entries:
         key = (program_id, entry.member_id)
         match entry.brought:
+            case OldOrder() as said:
+                needs.orders.add((key, said.stated.order_id))
+            case Opening(owner=OldOwner() as owner):
+                _add_member(needs, (program_id, owner.member_id), now)
+            case OldPool() as said:
+                needs.pools.add((program_id, said.pool_id))
+                for name in said.members:
+                    _add_member(needs, (program_id, name), now)
+                    needs.pooling.add((program_id, name))
+            case OldCode() as said:
+                needs.shelf.codes.add((program_id, canonical(said.code), "", ""))
             case OldReward() as said:
                 needs.shelf.rewards.add((key, said.reward_id))
                 if said.code is not None:
@@ -119,6 +161,13 @@ def _add_what_is_owned(
             case OldUsage() as said:
                 with suppress(ImportFault):  # told when its turn comes
                     needs.usage.update((key, *place) for place in places_of(program, said))
+    return needs
+
+
+def _add_member(needs: Needs, key: MemberKey, now: datetime) -> None:
+    needs.members[key] = now
+    needs.detailed.add(key)
+    needs.persons.add(key)
 
 
 def _counted(
@@ -133,6 +182,20 @@ def _counted(
             for rule, bucket in places_of(program, said):
                 place = (entry.member_id, said.row, rule, bucket)
                 found[place] = CountedBefore(*place, said.times, said.points)
+    return list(found.values())
+
+
+def _given(
+    program: LedgerProgram, entries: Sequence[Entry], new: Sequence[ImportedRow], now: datetime
+) -> list[GivenBefore]:
+    """What the new rows of budgets say that these had given, budget by budget."""
+    ids = {row.row_id for row in new if not row.member_id}
+    found = {}
+    for entry in entries:
+        said = entry.brought
+        if isinstance(said, OldBudget) and said.row in ids:
+            for name, bucket in budget_places(program, said, now):
+                found[said.row, name, bucket] = GivenBefore(said.row, name, bucket, said.used)
     return list(found.values())
 
 
@@ -168,6 +231,9 @@ def _brought(
         if before != entry.said:
             raise ImportFault(f"row {said.row!r} of this member was imported before, with other content")
         return None
+    if isinstance(said, OfProgram):
+        bring_to_program(book, program_id, said, now)
+        return ImportedRow(*key, said.row, entry.kind, entry.said)
     if (home := book.homes.get(key)) is not None:
         raise merged_into(key, home)
     bring_in(book, key, said, now)

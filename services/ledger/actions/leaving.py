@@ -1,10 +1,9 @@
-"""Members and programs that leave: everything told, everything erased."""
+"""Members who leave: everything told, everything erased."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,19 +11,13 @@ from typing import Any
 from services.ledger.actions import Actions
 from services.ledger.domain.book import Book
 from services.ledger.domain.erasure import ERASURE, erase
-from services.ledger.domain.exporting import ImportRow, entry_row, rows_of, short_row
 from services.ledger.domain.holds import OPEN
 from services.ledger.domain.issued import ISSUED, ShelfNeeds
-from services.ledger.domain.needs import Needs
 from services.ledger.domain.records import EXPIRED, MemberKey
-from services.ledger.domain.settling import settle
 from services.ledger.errors import UnknownMember
 from services.ledger.store.merging import aliases_of
-from services.ledger.store.owned import load_everything_owned
-from services.ledger.store.rows import award_of
 from shared.database import AnyConnection
 
-MEMBERS_AT_ONCE = 200
 PERSONAL = ("birthday", "time_zone", "first_paid_at", "segments", "celebrated")
 
 
@@ -95,61 +88,3 @@ async def everything_about(
     if not found:
         raise UnknownMember(f"the ledger has never heard of member {key[1]!r}")
     return dict(found)
-
-
-async def export_program(
-    actions: Actions, connection: AnyConnection, program_id: str, now: datetime
-) -> AsyncIterator[ImportRow]:
-    """A whole program as the rows that an import reads, member after member, as it is at one moment.
-
-    What fell due until `now` counts as done; nothing is written. Needs a transaction that sees one snapshot.
-
-    Raises:
-        UnknownProgram: nobody applied it.
-    """
-    programs = {program_id: await actions.programs.one(connection, program_id)}
-    after = ""
-    while True:
-        found = await connection.fetch(actions.sql.next_members, program_id, after, MEMBERS_AT_ONCE)
-        if not found:
-            return
-        keys = [(program_id, row["member_id"]) for row in found]
-        after = keys[-1][1]
-        needs = Needs(
-            members=dict.fromkeys(keys, now), detailed=set(keys), shoppers=set(keys), persons=set(keys)
-        )
-        book = await actions.store.load(connection, needs, programs, locking=False)
-        await _load_awards(actions, connection, book, keys)
-        await load_everything_owned(connection, actions.sql, book, keys)
-        history = await _history(actions, connection, keys)
-        for key in keys:
-            settle(book, key, now)
-            for row in [*rows_of(book, key), *history[key[1]]]:
-                yield row
-
-
-async def _load_awards(
-    actions: Actions, connection: AnyConnection, book: Book, keys: Sequence[MemberKey]
-) -> None:
-    for row in await connection.fetch(actions.sql.export_awards, *zip(*keys, strict=True)):
-        award = award_of(row)
-        key = (award.program_id, award.member_id)
-        if book.awards.get(key, award.award_id) is None:
-            book.awards.load(key, award.award_id, award)
-
-
-async def _history(
-    actions: Actions, connection: AnyConnection, keys: Sequence[MemberKey]
-) -> dict[str, list[ImportRow]]:
-    """What the members' statements say, those of before as well, and of whoever was merged into them."""
-    found: dict[str, list[ImportRow]] = defaultdict(list)
-    columns = list(zip(*keys, strict=True))
-    for home, member_id, text in await connection.fetch(actions.sql.export_history, *columns):
-        said = json.loads(text)
-        of = "" if member_id == home else f":{member_id}"
-        found[home].append({**said, "member_id": home, "row": short_row("before", f"{said['row']}{of}")})
-    for row in await connection.fetch(actions.sql.export_entries, *columns):
-        home, member_id, asset, version, kind, at, points = row
-        merged = None if member_id == home else member_id
-        found[home].append(entry_row(home, asset, version, points, at, kind, of=merged))
-    return found

@@ -144,15 +144,17 @@ def _credit_out(made: Credit) -> CreditOut:
 def _settlement_out(partner: str, start: datetime, end: datetime, lines: Sequence[Line]) -> SettlementOut:
     currencies = {line.currency for line in lines if line.currency is not None}
     due = amounts_due(lines, {currency: 10 ** digits_of(currency) for currency in currencies})
-    return SettlementOut(
-        partner=partner,
-        start=start,
-        end=end,
-        lines=[_line_out(line) for line in lines],
-        due=[
-            DueOut(currency=currency, amount=to_decimal_string(minor, currency))
-            for currency, minor in due.items()
-        ],
+    return SettlementOut.model_validate(
+        {
+            "partner": partner,
+            "from": start,
+            "to": end,
+            "lines": [_line_out(line) for line in lines],
+            "due": [
+                DueOut(currency=currency, amount=to_decimal_string(minor, currency))
+                for currency, minor in due.items()
+            ],
+        }
     )
 
 

@@ -13,7 +13,7 @@ from services.ledger.domain.book import Book
 from services.ledger.domain.budgets import Budget, room_in, take
 from services.ledger.domain.caps import Cut, Usages, bucket_of, room_of, said
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import PROGRAM, Earned, per
+from services.ledger.domain.earned import PROGRAM, Earned, per
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import MemberKey, Usage
 from services.ledger.domain.rules import Cap, Rule

@@ -20,7 +20,7 @@ from services.ledger.domain.book import Book
 from services.ledger.domain.caps import Cut
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.donations import donate, is_donation
-from services.ledger.domain.earning import ONCE, Earned, Frozen
+from services.ledger.domain.earned import ONCE, Earned, Frozen
 from services.ledger.domain.lots import open_lot
 from services.ledger.domain.persons import kept_with_award
 from services.ledger.domain.program import LedgerProgram, Wait

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import Earned, per
+from services.ledger.domain.earned import Earned, per
 from services.ledger.domain.records import MemberKey, Usage
 from services.ledger.domain.rules import SUBJECTS, Cap, Rule
 from shared.orders import Share

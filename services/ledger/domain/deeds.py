@@ -17,7 +17,8 @@ from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import Earned, Frozen, earn
+from services.ledger.domain.earned import Earned, Frozen
+from services.ledger.domain.earning import earn
 from services.ledger.domain.issuing import promise
 from services.ledger.domain.persons import person_facts
 from services.ledger.domain.program import OCCASIONS, LedgerProgram

@@ -16,88 +16,24 @@ fractions and ten times faster, and this runs for every order.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from math import lcm
-from typing import Protocol
 
 from services.ledger.domain.conditions import Facts
+from services.ledger.domain.earned import LEVEL, NOT_FROZEN, ONCE, PROGRAM, Answer, Caps, Earned, Frozen, per
 from services.ledger.domain.prepared import OfAsset, Prepared, ReadyRule
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.rules import Rule
 from shared.money import largest_remainder, rounded
 from shared.orders import Order, Share, basis_by_line, quantities
 from shared.orders.paid import plain
-from shared.rows import Row
 
-PROGRAM = ""  # in the place of a rule's name: what bounds all rules together
 LARGEST_MULTIPLIER = 10  # the product of all multipliers on a line
-LEVEL = "level"  # how the level's own multiplier is called in explanations
 Factor = tuple[int, int]
 """A multiplier as numerator and denominator."""
 Places = Sequence[int]
 """Lines, by their place in the order."""
-ONCE = Fraction(1)
-
-
-class Frozen(Row, frozen=True, gc=False):
-    """What was true for person and history when the event was decided, and stays so for refunds.
-
-    `room` is what the caps of a rule left at that time, in exact points; a rule that is not in it had no bound.
-    """
-
-    earn_times: Fraction = ONCE
-    room: Mapping[str, Share] = {}
-
-    def room_for(self, rule: Rule, wanted: Share) -> Share | None:  # noqa: ARG002 - the room was found for good
-        """What the caps of the rule left; None for no bound."""
-        return self.room.get(rule.name)
-
-    def whole_room(self, asset: str, points: int) -> int | None:  # noqa: ARG002 - as above
-        """What the program's own caps left, in whole points; None for no bound."""
-        room = self.room.get(PROGRAM)
-        return None if room is None else int(room)
-
-
-class Caps(Protocol):
-    """Who is asked how much a rule with a cap may give: when an event is decided, the member's usage."""
-
-    def room_for(self, rule: Rule, wanted: Share) -> Share | None:
-        """The exact points that it may give where it wants to give so many; None for no bound."""
-
-    def whole_room(self, asset: str, points: int) -> int | None:
-        """The whole points of an asset that all rules together may give; None for no bound."""
-
-
-class Answer(Row, frozen=True, gc=False):
-    """What one rule said: `points / unit` exact points (for a multiplier what it added), or why it does not match."""
-
-    rule: str
-    points: Share = 0
-    unit: int = 1
-    why_not: str | None = None
-
-    @property
-    def exact(self) -> Fraction:
-        """The exact points."""
-        return Fraction(self.points) / self.unit
-
-
-class Earned(Row, frozen=True, gc=False):
-    """The points of one asset: the whole award, its split over lines and bonus, and the answers of the rules.
-
-    `room` is what the caps of rules left, where they left a bound.
-    """
-
-    asset: str
-    points: int
-    by_line: tuple[int, ...]
-    bonus: int
-    answers: tuple[Answer, ...]
-    room: Mapping[str, Share] = {}
-
-
-NOT_FROZEN = Frozen()
 
 
 def earn(
@@ -348,12 +284,6 @@ def _multiplied(base: Sequence[Share], factors: Sequence[Factor] | None) -> tupl
         for number, (numerator, denominator) in zip(base, factors, strict=True)
     ]
     return shares, common
-
-
-def per(points: Share, unit: int) -> Share:
-    """Exactly `points / unit`."""
-    whole, rest = divmod(points, unit)
-    return Fraction(points) / unit if rest else int(whole)
 
 
 def giving(rules: Sequence[Rule]) -> Sequence[Rule]:

@@ -18,7 +18,8 @@ from services.ledger.domain.awards import explanation, frozen_of
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.counted import COUNTED
-from services.ledger.domain.earning import Earned, Frozen, earn
+from services.ledger.domain.earned import Earned, Frozen
+from services.ledger.domain.earning import earn
 from services.ledger.domain.imported import IMPORT
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import (

@@ -48,7 +48,7 @@ def rows_of(book: Book, key: MemberKey) -> Iterator[ImportRow]:
         if award.award_id not in orders and award.state in (PENDING, WAITING) and award.held_points:
             # Where it waits for a fulfilment that has no order, nothing can come of it there but the points.
             yield _points(key, f"award:{award.award_id}", award.asset, award.held_points) | {
-                "available_at": _text(award.due_at)
+                "available_at": text_of(award.due_at)
             }
     yield from orders.values()
 
@@ -66,21 +66,32 @@ def entry_row(
         "member_id": member_id,
         "asset": asset,
         "points": points,
-        "at": _text(at),
+        "at": text_of(at),
         "text": text,
     }
 
 
 def _about(book: Book, key: MemberKey) -> Iterator[ImportRow]:
-    person, joined_at = book.person(key), book.member(key).joined_at
+    person, member = book.person(key), book.member(key)
     facts = {
-        "joined_at": _text(joined_at),
+        "joined_at": text_of(member.joined_at),
         "birthday": None if person.birthday is None else "{:02}-{:02}".format(*person.birthday),
         "time_zone": person.time_zone,
+        "first_paid_at": text_of(person.first_paid_at),
     }
-    known: ImportRow = _without_none(facts)
+    known: ImportRow = without_none(facts)
     if person.celebrated:
         known["celebrated"] = {each.trigger: each.day.isoformat() for each in person.celebrated}
+    if person.segments:
+        known["segments"] = [
+            {"segment": each.segment, "since": text_of(each.since), "is_in": each.is_in}
+            for each in person.segments
+        ]
+    if member.levels:
+        known["levels"] = [
+            {"level": each.name, "since": text_of(each.since), "earn_times": each.earn_times}
+            for each in member.levels
+        ]
     if known:
         yield {"row": "member", "kind": "member", "member_id": key[1], **known}
 
@@ -92,30 +103,31 @@ def _rewards(book: Book, key: MemberKey) -> Iterator[ImportRow]:
             continue
         coupon = book.shelf.coupon_of(reward)
         uses = {"code": coupon.shown, "uses": coupon.uses, "used": coupon.used} if coupon is not None else {}
-        yield _without_none(
+        yield without_none(
             {
                 "row": short_row("reward", reward_id),
                 "kind": "reward",
                 "member_id": key[1],
                 "reward_id": reward_id,
                 "reward": reward.reward,
-                "gives": _grant(reward.gives),
+                "gives": grant_told(reward.gives),
                 "state": reward.state,
                 **uses,
                 "for_anyone": True if coupon is not None and coupon.anyone else None,
                 "asset": reward.asset,
                 "points": reward.price or None if reward.gives.kind not in AT_ONCE else None,
                 "source": reward.source,
-                "issued_at": _text(reward.issued_at),
-                "valid_until": _text(reward.valid_until),
-                "closed_at": _text(reward.closed_at),
+                "issued_at": text_of(reward.issued_at),
+                "valid_until": text_of(reward.valid_until),
+                "closed_at": text_of(reward.closed_at),
                 "order_id": reward.order_id if reward.state != ISSUED else None,
                 "reason": reward.reason,
             }
         )
 
 
-def _grant(gives: Grant) -> ImportRow:
+def grant_told(gives: Grant) -> ImportRow:
+    """What a reward or a code gives, as a row says it."""
     said = {name: getattr(gives, name) for name in GIVEN if getattr(gives, name) not in (None, ())}
     return said | ({"products": list(gives.products)} if gives.products else {})
 
@@ -143,7 +155,8 @@ def short_row(kind: str, name: str) -> str:
     return f"{kind}:{sha256(name.encode()).hexdigest()}"
 
 
-def _without_none(row: ImportRow) -> ImportRow:
+def without_none(row: ImportRow) -> ImportRow:
+    """The same row without what it does not say."""
     return {name: value for name, value in row.items() if value is not None}
 
 
@@ -156,17 +169,23 @@ def _lots(book: Book, key: MemberKey, orders: set[str]) -> Iterator[ImportRow]:
     for place, lot in book.lots.of(key).items():
         points = lot.remaining + held[place]
         if points:
-            yield _lot(key, lot, points, orders)
+            yield _lot(key, lot, points, orders) | _owner(book, lot)
     for asset, balance in book.balances.of(key).items():
         if balance.available < 0:
             yield _points(key, f"owed:{asset}", asset, balance.available)
 
 
 def _lot(key: MemberKey, lot: Lot, points: int, orders: set[str]) -> ImportRow:
-    expires_at = NEVER_EXPIRES if lot.expires_at is None else _text(lot.expires_at)
+    expires_at = NEVER_EXPIRES if lot.expires_at is None else text_of(lot.expires_at)
     row = _points(key, f"lot:{lot.asset}:{lot.lot_no}", lot.asset, points)
-    row |= {"earned_at": _text(lot.opened_at), "expires_at": expires_at}
+    row |= {"earned_at": text_of(lot.opened_at), "expires_at": expires_at}
     return row | ({"order_id": lot.order_id} if lot.award_id in orders else {})
+
+
+def _owner(book: Book, lot: Lot) -> ImportRow:
+    """Whose a lot is, where it is not its holder's."""
+    borrowed = book.borrowed.get((lot.program_id, lot.member_id), (lot.asset, lot.lot_no))
+    return {} if borrowed is None else {"belongs_to": borrowed.from_member_id, "pool_id": borrowed.pool_id}
 
 
 def _points(key: MemberKey, row: str, asset: str, points: int) -> ImportRow:
@@ -193,14 +212,14 @@ def _order(key: MemberKey, purchase: Purchase, award: Award) -> ImportRow:
         "kind": "order",
         "member_id": key[1],
         "order_id": purchase.order_id,
-        "paid_at": _text(purchase.paid_at),
+        "paid_at": text_of(purchase.paid_at),
         "asset": award.asset,
         "points": award.held_points,
     }
     if award.state == PENDING:
-        row["available_at"] = _text(award.due_at)
+        row["available_at"] = text_of(award.due_at)
     elif award.state == WAITING:
-        row["waits_until"] = _text(award.due_at)
+        row["waits_until"] = text_of(award.due_at)
     return row
 
 
@@ -228,5 +247,6 @@ def _line(order: Order, place: int, part: int) -> dict[str, Any]:
     return told | ({"product_id": line.item.product_id} if line.item.product_id is not None else {})
 
 
-def _text(moment: datetime | None) -> str | None:
+def text_of(moment: datetime | None) -> str | None:
+    """A moment as a row says it; None where there is none."""
     return None if moment is None else moment.isoformat()

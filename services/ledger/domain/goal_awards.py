@@ -19,7 +19,7 @@ from services.ledger.domain.awards import Origin, grant, state_of, stored_cuts
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts, unmet
 from services.ledger.domain.counted import Counted, as_stored
-from services.ledger.domain.earning import PROGRAM, Answer, Earned
+from services.ledger.domain.earned import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import PAID, facts_of, is_imported, with_person

@@ -16,7 +16,7 @@ from services.ledger.domain.allowances import whole_bucket
 from services.ledger.domain.book import Book
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import MemberKey, Usage
 from services.ledger.domain.rules import Cap, Rule
@@ -89,7 +89,7 @@ def _caps(program: LedgerProgram, said: OldUsage) -> tuple[Cap, ...]:
         if not found:
             raise ImportFault(f"the program has no cap on {said.asset}; leave the row out, or name a `rule`")
         return found
-    rule = _rule(program, said.rule)
+    rule = rule_named(program, said.rule)
     if rule is None:
         raise ImportFault(f"the program has no rule {said.rule!r}")
     if not rule.caps:
@@ -100,7 +100,8 @@ def _caps(program: LedgerProgram, said: OldUsage) -> tuple[Cap, ...]:
     return rule.caps
 
 
-def _rule(program: LedgerProgram, name: str) -> Rule | None:
+def rule_named(program: LedgerProgram, name: str) -> Rule | None:
+    """The rule with this name; None where there is none."""
     return next((rule for rules in program.rules.values() for rule in rules if rule.name == name), None)
 
 

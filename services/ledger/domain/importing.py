@@ -1,8 +1,9 @@
 """Import: what a member had in another system becomes what they have here, with its original dates.
 
-Six kinds of rows: `points` (an opening balance, or one lot of it), `order` (what a still refundable order holds),
-`member` (since when, birthday, time zone), `reward` (what they own, with its code), `usage` (what caps had counted),
-`history` (an entry of the old statement, which moves nothing).
+Six kinds of rows are about a member: `points` (an opening balance, or one lot of it), `order` (what a still refundable
+order holds), `member` (since when, birthday, segments, level), `reward` (what they own, with its code), `usage` (what
+caps had counted), `history` (an entry of the old statement, which moves nothing). Three are about the program: `coupon`
+(a code of nobody), `budget` (what was given of it), `pool` (a household).
 
 Example: a member had 300 points, 100 of them from an order of 80.00 that may still come back, all earned on 3 March and
 good until the end of the year. Two rows: `points` 300 (`earned_at` 3 March, `expires_at` 31 December) and `order` 80.00
@@ -22,16 +23,19 @@ from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import first_look
 from services.ledger.domain.expiry import expiry_of
 from services.ledger.domain.imported import IMPORT, IMPORTED, explanation_of_import
+from services.ledger.domain.imported_budgets import OldBudget, budget_places
+from services.ledger.domain.imported_codes import OldCode, bring_code
+from services.ledger.domain.imported_members import OldMember, bring_member
+from services.ledger.domain.imported_pools import OldOwner, OldPool, bring_owner, bring_pool
 from services.ledger.domain.imported_rewards import OldReward, bring_reward
 from services.ledger.domain.imported_usage import OldUsage, count_before
 from services.ledger.domain.lots import open_lot, open_lots, remove, spending_order, take
-from services.ledger.domain.occasions import note_purchase, schedule_occasions
+from services.ledger.domain.occasions import note_purchase
 from services.ledger.domain.orders import PAID, award_id_of, awards_of_order, follow_refunds
-from services.ledger.domain.persons import Celebrated, latest, remember
 from services.ledger.domain.records import AVAILABLE, PENDING, WAITING, Award, MemberKey, Purchase, Transfer
 from services.ledger.domain.switching import catch_up
 from services.ledger.errors import ImportFault
-from shared.events import CustomerUpdated, OrderPaid, PointsEarned, PointsPending, PointsReversed
+from shared.events import OrderPaid, PointsEarned, PointsPending, PointsReversed
 from shared.orders import order_of
 from shared.rows import Row, replace
 
@@ -51,6 +55,8 @@ class Opening(Row, frozen=True, gc=False):
     expires_at: datetime | str | None = None
     available_at: datetime | None = None
     order_id: str | None = None
+    owner: OldOwner | None = None
+    """Whose they are, where another member of a pool has them."""
 
 
 class OldOrder(Row, frozen=True, gc=False):
@@ -69,19 +75,6 @@ class OldOrder(Row, frozen=True, gc=False):
     waits_until: datetime | None = None
 
 
-class OldMember(Row, frozen=True, gc=False):
-    """What was known of the member: since when, birth month and day, time zone.
-
-    `celebrated` are occasions (`birthday`) that were rewarded there, with the latest day.
-    """
-
-    row: str
-    joined_at: datetime | None = None
-    birthday: str | None = None
-    time_zone: str | None = None
-    celebrated: tuple[Celebrated, ...] = ()
-
-
 class OldEntry(Row, frozen=True, gc=False):
     """An entry of the old statement; it is shown apart and moves nothing."""
 
@@ -93,6 +86,8 @@ class OldEntry(Row, frozen=True, gc=False):
 
 
 Brought = Opening | OldOrder | OldMember | OldReward | OldUsage | OldEntry
+OfProgram = OldCode | OldBudget | OldPool
+"""What is about no single member."""
 
 
 def bring_in(book: Book, key: MemberKey, brought: Brought, now: datetime) -> None:
@@ -109,13 +104,29 @@ def bring_in(book: Book, key: MemberKey, brought: Brought, now: datetime) -> Non
         case OldOrder():
             _bring_order(book, key, brought, now)
         case OldMember():
-            _bring_member(book, key, brought, now)
+            bring_member(book, key, brought, now)
         case OldReward():
             bring_reward(book, key, brought, now)
         case OldUsage():
             count_before(book, key, brought, now)
         case OldEntry() if brought.at > now:
             raise ImportFault("`at` lies in the future; history is what has happened")
+
+
+def bring_to_program(book: Book, program_id: str, brought: OfProgram, now: datetime) -> None:
+    """Write what a row says of the program into the book; what was given of budgets is taken from their slots, apart.
+
+    Raises:
+        ImportFault: it does not fit what the ledger knows already, or time has passed over it.
+        PoolsOff, InAnotherPool, PoolFull: see there.
+    """
+    match brought:
+        case OldCode():
+            bring_code(book, program_id, brought, now)
+        case OldPool():
+            bring_pool(book, program_id, brought, now)
+        case OldBudget():
+            budget_places(book.versions_of(program_id).newest.rules, brought, now)
 
 
 def _open(book: Book, key: MemberKey, said: Opening, now: datetime) -> None:
@@ -144,6 +155,8 @@ def _open_lot(book: Book, key: MemberKey, said: Opening, now: datetime) -> None:
         aged = replace(lot, opened_at=earned_at, told_at=now)
         book.put_lot(aged)
         book.schedule(key, first_look(book, aged))
+        if said.owner is not None:
+            bring_owner(book, aged, said.owner)
     book.announce(transfer, PointsEarned, replayed=True, kind=IMPORT, expires_at=expires_at)
 
 
@@ -221,22 +234,6 @@ def _state(said: OldOrder, now: datetime) -> tuple[str, datetime | None]:
 def _require_to_come(moment: datetime, now: datetime) -> None:
     if moment <= now:
         raise ImportFault(f"{moment.isoformat()} has passed; leave `available_at` and `waits_until` out")
-
-
-def _bring_member(book: Book, key: MemberKey, said: OldMember, now: datetime) -> None:
-    member = book.member(key)
-    if said.joined_at is not None:
-        if said.joined_at > now:
-            raise ImportFault("`joined_at` lies in the future")
-        if member.joined_at is None or said.joined_at < member.joined_at:
-            book.members.put(key, "", replace(member, joined_at=said.joined_at))
-    birthday = f"--{said.birthday}" if said.birthday is not None else None
-    told = CustomerUpdated(customer_id=key[1], birthday=birthday, time_zone=said.time_zone)
-    remember(book, key, told, now)
-    if said.celebrated:
-        person = book.person(key)
-        book.persons.put(key, "", replace(person, celebrated=latest([*person.celebrated, *said.celebrated])))
-    schedule_occasions(book, key)
 
 
 def _award(

@@ -30,8 +30,10 @@ Place = tuple[str, int]
 """A pool, and how many have been in it longer."""
 
 
-def join(book: Book, key: MemberKey, pool_id: str, at: datetime) -> Pool:
+def join(book: Book, key: MemberKey, pool_id: str, at: datetime, *, replayed: bool = False) -> Pool:
     """The member is in the pool, behind those who are; the same again is the same.
+
+    `replayed`: nobody is to be written to because of it.
 
     Raises:
         PoolsOff: the program has none.
@@ -46,16 +48,18 @@ def join(book: Book, key: MemberKey, pool_id: str, at: datetime) -> Pool:
         raise InAnotherPool(f"member {key[1]!r} is in pool {own.pool_id!r}")
     if len(pool.members) >= terms.most_members:
         raise PoolFull(f"a pool has {terms.most_members} members at most")
-    return take_place(book, key, pool_id, len(pool.members), at)
+    return take_place(book, key, pool_id, len(pool.members), at, replayed=replayed)
 
 
-def take_place(book: Book, key: MemberKey, pool_id: str, place: int, at: datetime) -> Pool:
+def take_place(
+    book: Book, key: MemberKey, pool_id: str, place: int, at: datetime, *, replayed: bool = False
+) -> Pool:
     """The member is in the pool at this place, before those behind it."""
     pool = book.pools.get(key[0], pool_id) or Pool(key[0], pool_id, ())
     members = (*pool.members[:place], key[1], *pool.members[place:])
     joined = replace(pool, members=members, changed_at=at)
     book.pools.put(key[0], pool_id, joined)
-    _tell(book, joined, key[1], PoolJoined, at)
+    _tell(book, joined, key[1], PoolJoined, at, replayed=replayed)
     return joined
 
 
@@ -108,7 +112,16 @@ def _without(book: Book, pool: Pool, leaving: Collection[str], how: str, at: dat
     return left
 
 
-def _tell(book: Book, pool: Pool, member_id: str, data: type[Any], at: datetime, **more: Any) -> None:
+def _tell(
+    book: Book,
+    pool: Pool,
+    member_id: str,
+    data: type[Any],
+    at: datetime,
+    *,
+    replayed: bool = False,
+    **more: Any,
+) -> None:
     """Its id is derived from what happened, so that telling twice is telling once."""
     what = (event_type(data), pool.pool_id, at.isoformat())
     book.outgoing.append(
@@ -119,5 +132,6 @@ def _tell(book: Book, pool: Pool, member_id: str, data: type[Any], at: datetime,
             program_id=pool.program_id,
             time=at,
             data=data(member_id=member_id, pool_id=pool.pool_id, members=pool.members, **more),
+            replayed=replayed,
         )
     )

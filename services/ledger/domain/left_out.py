@@ -87,8 +87,8 @@ def _of_budgets(before: LedgerProgram, after: LedgerProgram, seen: Seen) -> Iter
     if unknown:
         yield (
             "budgets",
-            f"{' and '.join(unknown)} would be new, or count otherwise: it begins whole at the oldest of these orders, "
-            "and only these take from it, since nobody knows what all others would have taken",
+            f"{' and '.join(unknown)} would be new, or count otherwise: such a budget begins whole at the oldest of "
+            "these orders, and only these take from it, since nobody knows what all others would have taken",
         )
 
 

@@ -17,7 +17,7 @@ from services.ledger.domain.budgets import BudgetKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.deeds import award_id_of, facts_of, referral_name, trigger_of
-from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.goals import have_goals
 from services.ledger.domain.issued import ShelfNeeds
 from services.ledger.domain.leasing import wanted_by, wanted_by_goals

@@ -23,7 +23,8 @@ from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import AWARD, Origin, explanation, frozen_of, grant, state_at, state_of
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.earning import NOT_FROZEN, Earned, Frozen, earn
+from services.ledger.domain.earned import NOT_FROZEN, Earned, Frozen
+from services.ledger.domain.earning import earn
 from services.ledger.domain.imported import IMPORT, imported_target
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.occasions import note_purchase

@@ -21,7 +21,7 @@ from services.ledger.domain.budgets import Budget, take
 from services.ledger.domain.caps import Cut, bucket_of, left_of, said
 from services.ledger.domain.conditions import Facts
 from services.ledger.domain.counted import Counted, as_stored, counted_of, more, sums
-from services.ledger.domain.earning import PROGRAM, Earned, per
+from services.ledger.domain.earned import PROGRAM, Earned, per
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import Award, MemberKey, Usage
 from services.ledger.domain.rules import Cap, Rule

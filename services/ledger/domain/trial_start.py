@@ -16,7 +16,7 @@ from datetime import datetime
 from services.ledger.domain.awards import AWARD
 from services.ledger.domain.budgets import Budget
 from services.ledger.domain.counted import counted_of
-from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.orders import PAID
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import Award

@@ -1,9 +1,12 @@
--- What was brought in from another system, row by row: a row's id is taken once. History entries live here alone.
+-- What was brought in from another system, row by row: a row's id is taken once. History entries live here alone. What
+-- is about no single member (codes of nobody, budgets, households) has an empty member_id.
 CREATE TABLE ledger.imported_row (
     program_id text NOT NULL,
     member_id text NOT NULL,
     row_id text NOT NULL,
-    kind text NOT NULL CHECK (kind IN ('points', 'order', 'member', 'reward', 'usage', 'history')),
+    kind text NOT NULL CHECK (
+        kind IN ('points', 'order', 'member', 'reward', 'usage', 'history', 'coupon', 'budget', 'pool')
+    ),
     -- the row as it was sent
     said jsonb NOT NULL,
     -- when an entry of the history happened, and what it is about
@@ -34,6 +37,20 @@ CREATE TABLE ledger.imported_usage (
 );
 
 GRANT SELECT, INSERT ON ledger.imported_usage TO habitue_ledger;
+
+-- What rows say that budgets for everybody had given elsewhere. It is part of what `budget_slot` says was used, and the
+-- rest follows from awards and partners' credits.
+CREATE TABLE ledger.imported_budget (
+    program_id text NOT NULL,
+    row_id text NOT NULL,
+    budget text NOT NULL,
+    bucket text NOT NULL,
+    -- exact points (or times), as a fraction "n/d"
+    used text NOT NULL,
+    PRIMARY KEY (program_id, row_id, budget, bucket)
+);
+
+GRANT SELECT, INSERT ON ledger.imported_budget TO habitue_ledger;
 
 -- Who asked for the erasure of a member over HTTP, why, and what went. It holds nothing about the person.
 CREATE TABLE ledger.erasure (

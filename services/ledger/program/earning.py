@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from services.ledger.domain import conditions
 from services.ledger.domain.conditions import Condition
-from services.ledger.domain.earning import LEVEL
+from services.ledger.domain.earned import LEVEL
 from services.ledger.domain.rules import Effect, Rule
 from services.ledger.program.caps import budget_of, caps_of
 from services.ledger.program.conditions import conditions_of

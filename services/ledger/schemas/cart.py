@@ -17,7 +17,9 @@ class CartIn(Wish):
     """A cart: its lines, or a total alone."""
 
     total: Amount | None = Field(
-        default=None, description="All that it costs so far; asked for where there are no lines."
+        default=None,
+        description="All that it costs so far; asked for where there are no lines.",
+        examples=["64.90"],
     )
     currency: Currency | None = Field(default=None, description="Absent = the program's.", examples=["EUR"])
     lines: Lines = Field(
@@ -31,7 +33,8 @@ class CartIn(Wish):
     discount: Amount = Field(default="0", description="The discount of the whole cart.", examples=["5.00"])
     shipping: Amount = Field(default="0", examples=["4.90"])
     paid_with: Annotated[list[PaidWith], Field(default_factory=list, max_length=100)] = Field(
-        description="What else pays for it, such as a gift card."
+        description="What else pays for it, such as a gift card.",
+        examples=[[{"kind": "gift_card", "amount": "10.00"}]],
     )
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, model_validator
 
-from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.imported import IMPORT
 from services.ledger.domain.imported_rewards import OldReward
 from services.ledger.domain.imported_usage import OldUsage
@@ -57,13 +57,18 @@ ExactPoints = Annotated[
 ]
 
 
-class ImportRow(Wish):
-    """What every row says: its id, and whose it is."""
+class AnyImportRow(Wish):
+    """What every row says: its id."""
 
     row: Name = Field(
         description="Your id of the row, one of its own for the member. The same row again changes nothing.",
         examples=["lot-1"],
     )
+
+
+class ImportRow(AnyImportRow):
+    """What every row about a member says: its id, and whose it is."""
+
     member_id: Name = Field(examples=["customer-7"])
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, field_validator, model_validator
 
-from services.ledger.domain.importing import NEVER_EXPIRES, Brought, OldEntry, OldMember, OldOrder, Opening
-from services.ledger.domain.persons import Celebrated
+from services.ledger.domain.imported_members import OldMember, OldSegment
+from services.ledger.domain.imported_pools import OldOwner
+from services.ledger.domain.importing import NEVER_EXPIRES, Brought, OldEntry, OldOrder, Opening
+from services.ledger.domain.persons import SEGMENTS_REMEMBERED, Celebrated
+from services.ledger.domain.records import Level
 from services.ledger.schemas import Name, Shape, Wish, within_reach
 from services.ledger.schemas.checkout import AssetText
 from services.ledger.schemas.imported import (
@@ -20,6 +24,7 @@ from services.ledger.schemas.imported import (
     Whole,
     moment_of,
 )
+from services.ledger.schemas.imported_program import BudgetRow, CouponRow, PoolRow
 from shared.calendar import UnknownTimeZone, zone
 from shared.events import OrderLine, OrderPaid
 from shared.events.fields import NO_NUL
@@ -54,6 +59,10 @@ class PointsRow(ImportRow):
     )
     available_at: Moment | None = Field(default=None, description="They are pending until then.")
     order_id: Name | None = Field(default=None, description="The order that earned them, if it has a row.")
+    belongs_to: Name | None = Field(
+        default=None, description="Another member of the household, whose they are: they go home at once."
+    )
+    pool_id: Name | None = Field(default=None, description="The household in which they came here.")
 
     @model_validator(mode="after")
     def _makes_sense(self) -> PointsRow:
@@ -61,6 +70,10 @@ class PointsRow(ImportRow):
             raise ValueError("a row brings something: leave it out")
         if self.points < 0 and (self.earned_at or self.expires_at or self.available_at or self.order_id):
             raise ValueError("what the member owes has no date and no order")
+        if (self.belongs_to is None) != (self.pool_id is None):
+            raise ValueError("`belongs_to` and `pool_id` come together")
+        if self.belongs_to and (self.points < 0 or self.available_at):
+            raise ValueError("what `belongs_to` another member is available")
         if self.available_at and (self.order_id or self.earned_at or self.expires_at):
             raise ValueError(
                 "points that are pending expire by the program; those of an order come with its row"
@@ -70,7 +83,8 @@ class PointsRow(ImportRow):
     def brought(self) -> Brought:
         """What it brings into the book."""
         facts = (self.earned_at, self.expires_at, self.available_at, self.order_id)
-        return Opening(self.row, self.asset, self.points, *facts)
+        owner = OldOwner(self.belongs_to, self.pool_id) if self.belongs_to and self.pool_id else None
+        return Opening(self.row, self.asset, self.points, *facts, owner)
 
 
 class LineRow(Wish):
@@ -101,7 +115,8 @@ class OrderRow(ImportRow):
         default=None, description="Its points wait for the fulfilment until this deadline."
     )
     lines: Annotated[list[LineRow], Field(max_length=1_000)] = Field(
-        default_factory=list, description="Where refunds name lines. Not in CSV."
+        default_factory=list,
+        description="Where refunds name lines. In CSV each is a row of `kind` `line` below its order.",
     )
 
     @model_validator(mode="after")
@@ -110,6 +125,8 @@ class OrderRow(ImportRow):
             raise ValueError(
                 "points wait for a day (`available_at`) or a fulfilment (`waits_until`), not both"
             )
+        if self.lines and (worth := sum(Decimal(each.total) for each in self.lines)) != Decimal(self.total):
+            raise ValueError(f"the lines make {worth} together, `total` says {self.total}")
         return self
 
     def brought(self) -> Brought:
@@ -131,8 +148,28 @@ class OrderRow(ImportRow):
         return OldOrder(self.row, self.asset, self.points, self.paid_at, stated, *waits)
 
 
+class SegmentIn(Wish):
+    """A segment that the member is in, or is not any more."""
+
+    segment: Name = Field(examples=["tea lovers"])
+    since: Moment | None = Field(default=None, description="Absent: since the import.")
+    is_in: bool = True
+
+
+class LevelIn(Wish):
+    """A level that the member had from then on."""
+
+    level: Name = Field(examples=["Gold"])
+    since: Moment
+    earn_times: Annotated[str, Field(pattern=r"^[0-9]{1,2}(\.[0-9]{1,4})?$", examples=["1.5"])] = "1"
+
+
+def _segment(value: Any) -> Any:
+    return {"segment": value} if isinstance(value, str) else value
+
+
 class MemberRow(ImportRow):
-    """What was known of a member. Levels are brought into the tiers service."""
+    """What was known of a member. What levels and segments are is the tiers service's; here they earn by them."""
 
     kind: Literal["member"]
     joined_at: Moment | None = None
@@ -142,6 +179,18 @@ class MemberRow(ImportRow):
         default_factory=dict,
         description="The latest day on which each was rewarded there: it is not rewarded again in that year.",
         examples=[{"birthday": "2026-03-14"}],
+    )
+    segments: Annotated[
+        list[Annotated[SegmentIn, BeforeValidator(_segment)]], Field(max_length=SEGMENTS_REMEMBERED)
+    ] = Field(
+        default_factory=list,
+        description="With their dates, or names alone; in CSV names with `|` between them.",
+    )
+    levels: Annotated[list[LevelIn], Field(max_length=100)] = Field(
+        default_factory=list, description="With their dates. Not in CSV."
+    )
+    first_paid_at: Moment | None = Field(
+        default=None, description="When they paid their first order, for its anniversary."
     )
 
     @field_validator("birthday")
@@ -164,7 +213,10 @@ class MemberRow(ImportRow):
     def brought(self) -> Brought:
         """What it brings into the book."""
         celebrated = tuple(Celebrated(name, day) for name, day in self.celebrated.items())
-        return OldMember(self.row, self.joined_at, self.birthday, self.time_zone, celebrated)
+        segments = tuple(OldSegment(each.segment, each.since, each.is_in) for each in self.segments)
+        levels = tuple(Level(each.since, each.level, each.earn_times) for each in self.levels)
+        told = (self.joined_at, self.birthday, self.time_zone, celebrated, segments, levels)
+        return OldMember(self.row, *told, self.first_paid_at)
 
 
 class HistoryRow(ImportRow):
@@ -183,7 +235,9 @@ class HistoryRow(ImportRow):
         return OldEntry(self.row, self.asset, self.points, self.at, self.text)
 
 
-AnyRow = PointsRow | OrderRow | MemberRow | RewardRow | UsageRow | HistoryRow
+AnyRow = (
+    PointsRow | OrderRow | MemberRow | RewardRow | UsageRow | HistoryRow | CouponRow | BudgetRow | PoolRow
+)
 ROW: TypeAdapter[AnyRow] = TypeAdapter(Annotated[AnyRow, Field(discriminator="kind")])
 
 

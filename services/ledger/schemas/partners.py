@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from services.ledger.schemas import Moment, Name, Shape, Whole, Wish
 from shared.events import Amount, Currency
@@ -28,7 +28,9 @@ class CreditIn(Wish):
         default=None, description="How many are given; where the agreement leaves that to you."
     )
     happened_at: Moment | None = Field(
-        default=None, description="When it was paid; its terms and budget are of that moment. Absent = now."
+        default=None,
+        description="When it was paid; its terms and budget are of that moment. Absent = now.",
+        examples=["2026-05-04T10:00:00Z"],
     )
 
     @model_validator(mode="after")
@@ -131,8 +133,6 @@ class DueOut(Shape):
 
 class SettlementOut(Shape):
     """What a partner owes for what was booked in a span of time: added up exactly, rounded once."""
-
-    model_config = ConfigDict(**Shape.model_config | {"populate_by_name": True})
 
     partner: str = Field(examples=["river-bank"])
     start: datetime = Field(alias="from")

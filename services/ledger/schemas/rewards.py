@@ -110,7 +110,9 @@ class RedemptionIn(Wish):
 class GrantIn(Wish):
     """What a gift gives, where it is not in the catalogue."""
 
-    kind: Literal["coupon", "free_shipping", "product", "gift_card", "ticket", "credit", "points"]
+    kind: Literal["coupon", "free_shipping", "product", "gift_card", "ticket", "credit", "points"] = Field(
+        examples=["coupon"]
+    )
     amount: Amount | None = Field(default=None, examples=["5.00"])
     percent: Annotated[str, Field(pattern=r"^(100|[1-9]?[0-9](\.[0-9]{1,2})?)$")] | None = Field(
         default=None, examples=[None]
@@ -118,7 +120,7 @@ class GrantIn(Wish):
     at_most: Amount | None = Field(default=None, examples=[None])
     currency: Currency | None = Field(default=None, examples=["EUR"])
     order_at_least: Amount | None = Field(default=None, examples=["30.00"])
-    products: Annotated[list[Name], Field(default_factory=list, max_length=100)]
+    products: Annotated[list[Name], Field(default_factory=list, max_length=100, examples=[[]])]
     product_id: Name | None = Field(default=None, examples=[None])
     name: Name | None = Field(default=None, examples=[None])
     points: Points | None = Field(default=None, description="Points to credit.", examples=[None])

@@ -52,6 +52,31 @@ CROSS JOIN LATERAL (
     FROM ledger.coupon WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS c
 
+-- name: export_codes
+-- Codes of nobody's reward that can be used, or wait in a pool.
+SELECT program_id, code, shown, state, gives, pool, member_id, reward_id, anyone, uses, per_member, used,
+       valid_from, valid_until, made_at
+FROM ledger.coupon
+WHERE program_id = $1 AND code > $2 AND member_id IS NULL AND state IN ('pooled', 'open')
+  AND (valid_until IS NULL OR valid_until > $3)
+ORDER BY code LIMIT $4
+
+-- name: export_uses
+SELECT u.* FROM unnest($2::text[]) AS k (code)
+CROSS JOIN LATERAL (
+    SELECT program_id, code, use_id, state, member_id, order_id, named, reason, changed_at, reserved_until
+    FROM ledger.coupon_use WHERE program_id = $1 AND code = k.code AND state = 'used' ORDER BY changed_at, use_id
+) AS u
+
+-- name: export_households
+SELECT p.pool_id, m.members FROM ledger.pool AS p
+CROSS JOIN LATERAL (
+    SELECT array_agg(member_id ORDER BY place) AS members FROM ledger.pool_member
+    WHERE program_id = p.program_id AND pool_id = p.pool_id AND joined_at IS NOT NULL
+) AS m
+WHERE p.program_id = $1 AND p.pool_id > $2 AND p.dissolved_at IS NULL AND m.members IS NOT NULL
+ORDER BY p.pool_id LIMIT $3
+
 -- name: export_member
 -- Everything that is kept about a member, table by table.
 SELECT 'member' AS part, to_jsonb(t) AS entry FROM ledger.member AS t WHERE program_id = $1 AND member_id = $2

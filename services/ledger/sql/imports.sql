@@ -5,6 +5,10 @@ CROSS JOIN LATERAL (
     WHERE program_id = k.program_id AND member_id = k.member_id AND row_id = k.row_id
 ) AS r
 
+-- name: insert_code_pools
+INSERT INTO ledger.coupon_pool (program_id, pool, made_at) SELECT $1, k.pool, $3 FROM unnest($2::text[]) AS k (pool)
+ON CONFLICT DO NOTHING
+
 -- name: imported_history
 -- The entries of the old statement, newest first.
 SELECT row_id, asset, points, happened_at, said ->> 'text' AS text FROM ledger.imported_row

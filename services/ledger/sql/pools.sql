@@ -1,6 +1,10 @@
 -- name: insert_household
 INSERT INTO ledger.pool (program_id, pool_id, made_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING true
 
+-- name: insert_households
+INSERT INTO ledger.pool (program_id, pool_id, made_at) SELECT $1, k.pool_id, $3 FROM unnest($2::text[]) AS k (pool_id)
+ON CONFLICT DO NOTHING
+
 -- name: lock_households
 -- Locked before their members: whoever changes or spends from a pool comes one after the other.
 SELECT p.program_id, p.pool_id FROM unnest($1::text[], $2::text[]) AS k (program_id, pool_id)

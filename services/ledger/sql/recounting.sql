@@ -58,6 +58,14 @@ WITH bound AS (
            sum(i.times)
     FROM ledger.imported_usage AS i JOIN ledger.member AS m USING (program_id, member_id)
     GROUP BY 1, 2, 3, 4
+    UNION ALL
+    -- what budgets had given there; where one counts times, it says times
+    SELECT program_id, '', budget, bucket, true, sum(n.used), sum(n.used)
+    FROM ledger.imported_budget CROSS JOIN LATERAL (
+        SELECT split_part(imported_budget.used, '/', 1)::numeric
+               / coalesce(nullif(split_part(imported_budget.used, '/', 2), ''), '1')::numeric AS used
+    ) AS n
+    WHERE NOT budget ^@ 'partner:' GROUP BY 1, 2, 3, 4
 ), each AS (
     SELECT program_id, member_id, name, bucket, is_budget, 0 AS said, 0 AS said_times, points AS given, times AS given_times
     FROM expected
@@ -93,7 +101,11 @@ WITH bound AS (
     FROM ledger.partner_credit AS c JOIN bound AS b USING (program_id, program_version, partner)
     WHERE c.points > 0 GROUP BY 1, 2, 3
 ), said AS (
-    SELECT program_id, budget, bucket, sum(used::numeric) AS used FROM ledger.budget_slot
+    SELECT program_id, budget, bucket, sum(sign * used::numeric) AS used
+    FROM (
+        SELECT program_id, budget, bucket, used, 1 AS sign FROM ledger.budget_slot
+        UNION ALL SELECT program_id, budget, bucket, used, -1 FROM ledger.imported_budget
+    ) AS b
     WHERE budget ^@ 'partner:' GROUP BY 1, 2, 3
 )
 SELECT program_id, budget, bucket, coalesce(s.used, 0) AS used, coalesce(e.given, 0) AS given

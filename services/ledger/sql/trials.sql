@@ -44,11 +44,13 @@ CROSS JOIN LATERAL (
 ORDER BY a.happened_at DESC, a.member_id, a.award_id LIMIT $5
 
 -- name: some_open_lots
--- With up to which version of the program each member's lots have followed a change of policy.
+-- With up to which version of the program each member's lots have followed a change of policy. In the order of an index,
+-- so that whoever asks twice is told of the same ones.
 SELECT l.program_id, l.member_id, l.asset, l.lot_no, l.award_id, l.order_id, l.opened_at, l.expires_at, l.amount,
        l.remaining, l.expired, l.told_at, l.received, m.lots_version
 FROM ledger.lot AS l JOIN ledger.member AS m USING (program_id, member_id)
-WHERE l.program_id = $1 AND l.asset = ANY ($2::text[]) AND l.remaining > 0 LIMIT $3
+WHERE l.program_id = $1 AND l.asset = ANY ($2::text[]) AND l.remaining > 0
+ORDER BY l.program_id, l.member_id, l.asset, l.expires_at, l.opened_at, l.lot_no LIMIT $3
 
 -- name: open_lots_by_asset
 SELECT asset, count(*) AS lots, sum(remaining)::bigint AS points FROM ledger.lot

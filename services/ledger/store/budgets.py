@@ -9,7 +9,8 @@ budget is waited for (where all that hold something are leased elsewhere), so no
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +26,7 @@ from services.ledger.domain.budgets import (
     slots_of,
     spread,
 )
+from services.ledger.domain.imported_budgets import used_before
 from services.ledger.domain.leasing import amount_of
 from services.ledger.domain.program import LedgerProgram
 from shared.database import AnyConnection
@@ -77,6 +79,24 @@ async def save(connection: AnyConnection, sql: Queries, book: Book) -> None:
     ]
     if rows:
         await connection.execute(sql.save_budget_slots, *zip(*rows, strict=True))
+
+
+async def use_up(
+    connection: AnyConnection,
+    sql: Queries,
+    versions: Versions[LedgerProgram],
+    used: Iterable[tuple[BudgetKey, Share]],
+) -> None:
+    """So much more of these budgets was given, elsewhere; whoever has leased some is waited for."""
+    given: dict[BudgetKey, Share] = defaultdict(int)
+    for key, points in used:
+        given[key] += points
+    for key, points in sorted(given.items()):
+        amount = amount_of(versions, key)
+        await _set_up(connection, sql, key, amount)
+        slots = [_slot(row) for row in await connection.fetch(sql.lock_budget, *key)]
+        changed = _columns(key, amount, used_before(slots, amount, points))
+        await connection.execute(sql.adjust_budget_slots, *changed)
 
 
 def more_wanted(book: Book) -> dict[BudgetKey, int]:

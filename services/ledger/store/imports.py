@@ -14,6 +14,7 @@ from shared.queries import Queries
 from shared.rows import Row
 
 COLUMNS = ("program_id", "member_id", "row_id", "kind", "said", "happened_at", "asset", "points")
+GIVEN_COLUMNS = ("program_id", "row_id", "budget", "bucket", "used")
 USAGE_COLUMNS = ("program_id", "member_id", "row_id", "rule", "bucket", "times", "points")
 
 
@@ -39,6 +40,15 @@ class CountedBefore(Row, frozen=True, gc=False):
     bucket: str
     times: int
     points: Share
+
+
+class GivenBefore(Row, frozen=True, gc=False):
+    """What a row says that a budget had given."""
+
+    row_id: str
+    budget: str
+    bucket: str
+    used: Share
 
 
 async def known_rows(
@@ -81,6 +91,23 @@ async def add_usage(connection: AnyConnection, program_id: str, counted: Sequenc
         await connection.copy_records_to_table(
             "imported_usage", schema_name="ledger", columns=USAGE_COLUMNS, records=records
         )
+
+
+async def add_given(connection: AnyConnection, program_id: str, given: Sequence[GivenBefore]) -> None:
+    """Keep what new rows say that budgets had given."""
+    if given:
+        records = [(program_id, each.row_id, each.budget, each.bucket, str(each.used)) for each in given]
+        await connection.copy_records_to_table(
+            "imported_budget", schema_name="ledger", columns=GIVEN_COLUMNS, records=records
+        )
+
+
+async def make_code_pools(
+    connection: AnyConnection, sql: Queries, program_id: str, pools: Iterable[str], at: datetime
+) -> None:
+    """See to it that these pools of the shop's codes are there."""
+    if names := sorted(set(pools)):
+        await connection.execute(sql.insert_code_pools, program_id, names, at)
 
 
 async def history(

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from services.ledger.domain.book import Book
-from services.ledger.domain.earning import PROGRAM
+from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.occasions import budgets_wanted
 from services.ledger.domain.persons import Celebrated, Person, SegmentChange

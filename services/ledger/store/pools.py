@@ -28,6 +28,14 @@ async def make(connection: AnyConnection, sql: Queries, program_id: str, pool_id
     return bool(await connection.fetchval(sql.insert_household, program_id, pool_id, at))
 
 
+async def make_all(
+    connection: AnyConnection, sql: Queries, program_id: str, pool_ids: Iterable[str], at: datetime
+) -> None:
+    """New pools without members; those stay as they are of which there is, or was, one."""
+    if ids := sorted(set(pool_ids)):
+        await connection.execute(sql.insert_households, program_id, ids, at)
+
+
 async def invitations(connection: AnyConnection, sql: Queries, key: MemberKey) -> list[str]:
     """The pools that a member is invited to."""
     return [row["pool_id"] for row in await connection.fetch(sql.household_invitations, *key)]
@@ -66,6 +74,16 @@ async def load_pools(
             book.borrowed.load(holder, (borrowed.asset, borrowed.lot_no), borrowed)
             if holder in needs.returning:
                 _need(needs, [(borrowed.program_id, borrowed.from_member_id)])
+
+
+async def load_borrowed(
+    connection: AnyConnection, sql: Queries, book: Book, keys: Iterable[MemberKey]
+) -> None:
+    """Bring what these members have of others', to be looked at."""
+    for row in await connection.fetch(sql.borrowed_lots, *_columns(keys)):
+        borrowed = Borrowed(*row)
+        place = (borrowed.asset, borrowed.lot_no)
+        book.borrowed.load((borrowed.program_id, borrowed.member_id), place, borrowed)
 
 
 async def check_pools(connection: AnyConnection, sql: Queries, book: Book, keys: Iterable[MemberKey]) -> None:
