@@ -14,10 +14,22 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import Kind, ServiceError
+from shared.program_faults import Path, faults_of
+
+__all__ = [
+    "MAX_BYTES",
+    "InvalidProgram",
+    "Path",
+    "ProgramFile",
+    "Section",
+    "check",
+    "invalid",
+    "pointer",
+    "read_program",
+    "with_lines",
+]
 
 MAX_BYTES = 1_000_000  # a program is read by people; this is a thousand pages
-
-Path = tuple[str | int, ...]
 
 
 class InvalidProgram(ServiceError):
@@ -75,7 +87,8 @@ def check(model: type[BaseModel], section: str, content: object) -> Any:
         return model.model_validate(content)
     except ValidationError as error:
         prefix: Path = (section,) if section else ()
-        raise invalid([((*prefix, *fault["loc"]), _message(fault)) for fault in error.errors()]) from None
+        faults = [((*prefix, *path), what) for path, what in faults_of(error, model, content)]
+        raise invalid(faults) from None
 
 
 def invalid(faults: Sequence[tuple[Path, str]]) -> InvalidProgram:
@@ -88,8 +101,9 @@ def invalid(faults: Sequence[tuple[Path, str]]) -> InvalidProgram:
 def with_lines(error: InvalidProgram, file: ProgramFile) -> InvalidProgram:
     """The same error, with the line of each fault."""
     faults = []
+    lines = {pointer(path): line for path, line in file.lines.items()}
     for fault in error.extra.get("errors", ()):  # type: ignore[attr-defined]
-        line = file.line_of(_path(fault["path"]))
+        line = _line_at(fault["path"], lines)
         faults.append(fault | {"line": line} if line else fault)
     text = "; ".join(
         f"line {fault['line']}: {fault['path']}: {fault['message']}" if "line" in fault else fault["message"]
@@ -106,23 +120,11 @@ def pointer(path: Path) -> str:
     return text
 
 
-def _path(text: str) -> Path:
-    parts: list[str | int] = []
-    for piece in text.replace("[", "\0[").replace(".", "\0").split("\0"):
-        if piece.startswith("["):
-            parts.append(int(piece[1:-1]))
-        elif piece:
-            parts.append(piece)
-    return tuple(parts)
-
-
-def _message(fault: Any) -> str:
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        message = "this word is not known here"
-    elif fault["type"] == "missing":
-        message = "this is missing"
-    return message
+def _line_at(text: str, lines: Mapping[str, int]) -> int | None:
+    """The line of a written place, or of the nearest one around it; names such as `order.paid` have dots themselves."""
+    while text and text not in lines:
+        text = text[: max(text.rfind("."), text.rfind("["), 0)]
+    return lines.get(text)
 
 
 def _plain(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:

@@ -18,6 +18,7 @@ from services.ledger.domain.checkout import capture_for_order
 from services.ledger.domain.deeds import (
     ENTRY_REWARD,
     award_deed,
+    entry_name,
     pay_grants,
     referral_name,
     take_back_entry_rewards,
@@ -278,7 +279,7 @@ def follow_level(event: Event[Any], book: Book, key: MemberKey) -> None:
         levels = sorted((*member.levels, level), key=lambda each: each.since)
         book.members.put(key, "", replace(member, levels=tuple(levels)))
     if isinstance(data, TierRaised):
-        name = f"entry:{data.ladder}:{data.level}:{event.id}"
+        name = entry_name(event)
         pay_grants(book, key, data.rewards, kind=ENTRY_REWARD, name=name, cause=event.id, at=event.time)
     elif isinstance(data, TierLowered):
         take_back_entry_rewards(book, key, data.rewards_taken_back, cause=event.id, at=event.time)

@@ -16,9 +16,11 @@ from services.ledger.domain.earned import Answer
 from services.ledger.domain.earning import earn
 from services.ledger.domain.goal_awards import why_not_counted
 from services.ledger.domain.goals import Goal, Part, Progress, have_goals, progress_of
-from services.ledger.domain.orders import facts_of
+from services.ledger.domain.keeping import kept_of
+from services.ledger.domain.orders import facts_of, of_asset, of_kept
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import Award, MemberKey, Purchase
+from services.ledger.domain.refunds import borne_of
 from services.ledger.errors import UnknownDecision, UnknownMember
 from services.ledger.schemas.points import AwardOut, CapAnswer, Decision, GoalAnswer, RuleAnswer
 from services.ledger.store import Store
@@ -111,7 +113,7 @@ class Reading:
         return [dict(row) for row in rows]
 
     async def decision(self, connection: AnyConnection, key: MemberKey, event_id: str) -> Decision:
-        """What an event earned, and what every rule said.
+        """What an event earned, and what every rule said; of a refund or an edit, what its order earned and holds.
 
         Raises:
             UnknownDecision: no rule was asked about it, or it has not arrived.
@@ -190,30 +192,38 @@ def explained(award: Award, purchase: Purchase | None, versions: Versions[Ledger
         asset=award.asset,
         points=award.points,
         reversed=award.reversed,
+        expired=max(0, award.written_off - borne_of(award)),
+        borne=borne_of(award),
         state=award.state,
         due_at=award.due_at,
         program_version=award.program_version,
         by_line=breakdown.get("lines", []),
         bonus=breakdown.get("bonus", 0),
         earn_times=decimal(Fraction(breakdown.get("earn_times", "1"))),
-        rules=[_rule_answer(answer) for answer in _answers(award, purchase, versions)],
+        rules=_rules(award, purchase, versions),
         caps=[_cap_answer(*cut) for cut in breakdown.get("cuts", [])],
     )
 
 
-def _answers(award: Award, purchase: Purchase | None, versions: Versions[LedgerProgram]) -> list[Answer]:
-    """For an order reckoned again, for another event as it was stored."""
+def _rules(award: Award, purchase: Purchase | None, versions: Versions[LedgerProgram]) -> list[RuleAnswer]:
+    """For an order reckoned again, also for what is kept of it; for another event as it was stored."""
     breakdown = award.breakdown
     if award.order_id is None or purchase is None or purchase.paid is None:
         matched = [Answer(rule, points, unit) for rule, points, unit in breakdown.get("rules", [])]
-        return matched + [Answer(rule, why_not=why) for rule, why in breakdown.get("why_not", [])]
+        others = [Answer(rule, why_not=why) for rule, why in breakdown.get("why_not", [])]
+        return [_rule_answer(answer) for answer in matched + others]
     program = versions.numbered(award.program_version).rules
     order = order_of(purchase.paid, program.currency, purchase.removed_lines)
-    facts = facts_of(program, purchase, order, breakdown)
-    for earned in earn(program, facts, frozen_of(breakdown), explain=True):
-        if earned.asset == award.asset:
-            return list(earned.answers)
-    return []
+    facts, frozen = facts_of(program, purchase, order, breakdown), frozen_of(breakdown)
+    answers = of_asset(earn(program, facts, frozen, explain=True), award.asset).answers
+    kept = kept_of(purchase, order)
+    if kept is None:
+        return [_rule_answer(answer) for answer in answers]
+    now = (
+        of_asset(earn(program, of_kept(facts, kept), frozen), award.asset).answers if any(kept.shares) else ()
+    )
+    left = {answer.rule: answer.exact for answer in now}
+    return [_rule_answer(answer, left.get(answer.rule, Fraction(0))) for answer in answers]
 
 
 def _goal_at(versions: Versions[LedgerProgram], rule: str) -> Callable[[int], Goal | None]:
@@ -238,12 +248,13 @@ def _money(minor: Share, currency: str) -> str:
     return f"{to_decimal_string(int(minor), currency)} {currency}"
 
 
-def _rule_answer(answer: Answer) -> RuleAnswer:
+def _rule_answer(answer: Answer, left: Fraction | None = None) -> RuleAnswer:
     return RuleAnswer(
         rule=answer.rule,
         matched=answer.why_not is None,
         points=decimal(answer.exact),
         why_not=answer.why_not,
+        left=None if left is None else decimal(left),
     )
 
 

@@ -46,15 +46,17 @@ LongText = Annotated[
 """What a person wrote, such as a review."""
 
 
-def bounded_id(name: str) -> str:
+def bounded_id(name: str, *, spare: int = 0) -> str:
     """A name that was put together, as long as an id may be: itself, or its beginning and what follows from all of it.
 
-    `adjustment:` and an id of 200 characters would be longer than any reader of our events accepts.
+    `adjustment:` and an id of 200 characters would be longer than any reader of our events accepts. `spare` characters
+    are left for what is put behind it, such as a number.
     """
-    if len(name) <= MAX_ID_LENGTH:
+    most = MAX_ID_LENGTH - spare
+    if len(name) <= most:
         return name
     ending = "~" + hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
-    return name[: MAX_ID_LENGTH - len(ending)] + ending
+    return name[: most - len(ending)] + ending
 
 
 _WORD = r"^[a-z][a-z0-9_.-]{0,63}"

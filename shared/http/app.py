@@ -24,6 +24,7 @@ from shared.clock import Clock, system_clock
 from shared.http import openapi, problems
 from shared.http.health import Health, probe_routes
 from shared.http.requests import RequestMiddleware, RouteName
+from shared.http.turns import Turns
 from shared.metrics import Metrics
 from shared.queries import load_queries
 from shared.tokens import Verifier
@@ -86,6 +87,7 @@ def _fill_state(app: FastAPI, *, service: str, metrics: Metrics, verifier: Verif
     app.state.metrics = metrics
     app.state.verifier = verifier
     app.state.clock = clock
+    app.state.turns = Turns()
     app.state.machinery = load_queries("shared", schema=service)
 
 

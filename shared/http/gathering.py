@@ -9,25 +9,27 @@
 Nobody waits for company: a request that comes alone is decided at once, and those that come while a transaction runs
 are the next one. Each gets its own answer or its own refusal, and an `Idempotency-Key` is kept as with `Write`.
 
-What a newcomer would get wrong: a fault that nobody foresaw rolls back everybody's transaction. So each of them is
-decided once more, alone, and only the one that carries the fault is told of it.
+What a newcomer would get wrong: a fault that nobody foresaw rolls back everybody's transaction, and so does a row that
+somebody else holds for too long. So each of them is decided once more, alone, and only the one that carries the fault,
+or needs that row, is told of it. Meanwhile the lane goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.clock import Clock
 from shared.database import NOT_NOW, transaction_or_trial
-from shared.errors import ServiceError
+from shared.errors import ServiceError, Unavailable
 from shared.http.auth import caller_of
 from shared.http.idempotency import (
     DryRun,
@@ -54,6 +56,17 @@ class Decided:
     body: bytes
 
 
+CONTENDED = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.QueryCanceledError,
+    Unavailable,
+)
+"""The database is there, but somebody is in the way of one of them."""
+# Then whoever was not begun with is told to come back: two have waited for a lock in vain.
+ALONE_SECONDS = 10.0
+
 Decide = Callable[[Connection, Sequence[Any], datetime], Awaitable[Sequence[Decided | ServiceError]]]
 """Decides commands in order, on the connection of an open transaction; a refused one leaves no trace."""
 
@@ -78,6 +91,7 @@ class Gathering:
     committed: Callable[[], None] = lambda: None
     _waiting: list[_Asked] = field(default_factory=list)
     _lanes: set[asyncio.Task[None]] = field(default_factory=set)
+    """What is under way: kept here, or it might be collected."""
     _busy: int = 0
     """How many of the lanes will look for further requests."""
 
@@ -91,17 +105,25 @@ class Gathering:
         self._waiting.append(asked)
         if self._busy < LANES and self._is_worth_a_lane():
             self._busy += 1
-            lane = asyncio.create_task(self._run())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+            self._start(self._run())
         return await asked.answer
 
-    async def answer_in_order(self, commands: Sequence[Any]) -> list[Response | BaseException]:
-        """Decide these one after the other, some hundred in a transaction; by place the answer, or what refused it."""
+    async def answer_in_order(
+        self, commands: Sequence[Any], questions: Sequence[Question | None]
+    ) -> list[Response | BaseException]:
+        """Decide these one after the other, some hundred in a transaction; by place the answer, or what refused it.
+
+        `questions` say under which keys, each another one, the answers are kept.
+        """
         loop = asyncio.get_running_loop()
-        asked = [_Asked(command, None, loop.create_future()) for command in commands]
+        asked = [
+            _Asked(command, question, loop.create_future())
+            for command, question in zip(commands, questions, strict=True)
+        ]
         for first in range(0, len(asked), MOST_AT_ONCE):
-            await self._settle(asked[first : first + MOST_AT_ONCE])
+            batch = asked[first : first + MOST_AT_ONCE]
+            if (trouble := await self._settle(batch)) is not None:
+                await self._settle_alone(batch, trouble)
         return [each.answer.exception() or each.answer.result() for each in asked]
 
     async def try_alone(self, command: Any) -> Response:
@@ -116,9 +138,15 @@ class Gathering:
             raise outcome
         return response_of(outcome)
 
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._lanes.add(task)
+        task.add_done_callback(self._lanes.discard)
+
     async def _run(self) -> None:
         while batch := self._next():
-            await self._settle(batch)
+            if (trouble := await self._settle(batch)) is not None:
+                self._start(self._settle_alone(batch, trouble))
             self._busy -= 1
             if not self._is_worth_a_lane():
                 return
@@ -144,21 +172,34 @@ class Gathering:
         self._waiting = later
         return batch
 
-    async def _settle(self, batch: list[_Asked]) -> None:
+    async def _settle(self, batch: list[_Asked]) -> Exception | None:
+        """Answer all of them; or what stands in the way of one of several, who are not answered yet."""
         try:
             async with self.acquire() as connection, connection.transaction():
                 answers = await self._answers(connection, batch)
+        except CONTENDED as error:
+            if len(batch) > 1:
+                return error
+            _tell(batch, [error])
         except (*NOT_NOW, ServiceError) as error:
             _tell(batch, [error] * len(batch))
         except Exception as error:
-            if len(batch) == 1:
-                _tell(batch, [error])
-                return
-            for each in batch:
-                await self._settle([each])
+            if len(batch) > 1:
+                return error
+            _tell(batch, [error])
         else:
             self.committed()
             _tell(batch, answers)
+        return None
+
+    async def _settle_alone(self, batch: list[_Asked], trouble: Exception) -> None:
+        """Answer each by itself; where that takes too long, tell the others what was in the way of all."""
+        until = asyncio.get_running_loop().time() + ALONE_SECONDS
+        for place, asked in enumerate(batch):
+            if isinstance(trouble, CONTENDED) and asyncio.get_running_loop().time() > until:
+                _tell(batch[place:], [trouble] * (len(batch) - place))
+                return
+            await self._settle([asked])
 
     async def _answers(
         self, connection: Connection, batch: Sequence[_Asked]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -33,6 +34,7 @@ from shared.errors import Kind, ServiceError
 from shared.http import slashes
 from shared.http.auth import Authorisation, caller_of
 from shared.http.transaction import Connection, connection_of
+from shared.http.turns import Turns
 from shared.queries import Queries
 from shared.tokens import Caller
 
@@ -40,6 +42,8 @@ MAX_KEY_CHARACTERS = 255
 # Longer than a queue that stands still over a weekend; answers may hold a member's data, so not for ever.
 KEEP_ANSWERS = timedelta(days=3)
 REPLAYED_HEADER = "Idempotent-Replayed"
+# What is one row in the books, which all writes about it lock.
+TAKES_TURNS = ("member_id", "code")
 _PENDING = "habitue.idempotency"
 _ROUTE = "habitue.idempotency.route"
 
@@ -196,19 +200,32 @@ async def write(
     """A transaction whose answer is kept under the request's `Idempotency-Key`, if it has one.
 
     With `dry_run` everything is carried out and checked (constraints that wait for the commit, too) and then
-    rolled back.
+    rolled back. Writes about one member or code stand in line for it, see `turns`.
 
     Raises:
         RequestInProgress: 409. IdempotencyKeyReused: 422.
     """
     assert request.scope.get(_ROUTE), "an endpoint with Write belongs on a door_router()"
-    async with connection_of(request) as connection, transaction_or_trial(connection, dry_run=dry_run):
+    async with (
+        _turn_of(request),
+        connection_of(request) as connection,
+        transaction_or_trial(connection, dry_run=dry_run),
+    ):
         if key is not None and not dry_run:
             await _remember(request, connection, caller_of(request), key)
         yield connection
 
 
 Write = Annotated[Connection, Depends(write, scope="function")]
+
+
+def _turn_of(request: Request) -> AbstractAsyncContextManager[None]:
+    """The request's turn with the member or code of its address; where it names none, it waits for nobody."""
+    turns: Turns = request.app.state.turns
+    for name in TAKES_TURNS:
+        if (thing := request.path_params.get(name)) is not None:
+            return turns.of((caller_of(request).program_id, name, thing))
+    return nullcontext()
 
 
 async def forget_answers(connection: Connection, queries: Queries, now: datetime) -> int:

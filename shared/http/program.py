@@ -367,7 +367,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
                     "type": "urn:habitue:problem:invalid_program",
                     "title": "The program file says something that cannot work.",
                     "status": 422,
-                    "detail": "line 7: ledger.earn[0].point: this word is not known here",
+                    "detail": "line 7: ledger.earn[0].point: this word is not known here; did you mean `points`?",
                     "code": "invalid_program",
                     "instance": "/v1/program",
                     "request_id": "6c1f…",
@@ -375,7 +375,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
                         {
                             "path": "ledger.earn[0].point",
                             "line": 7,
-                            "message": "this word is not known here",
+                            "message": "this word is not known here; did you mean `points`?",
                         }
                     ],
                 },

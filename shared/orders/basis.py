@@ -1,7 +1,8 @@
 """What of an order counts, line by line, as a rule or a ladder says it.
 
 What a newcomer would get wrong: shipping and fees belong to no line. Where they count, they are spread over
-the lines that count, so that an order whose lines all came back counts nothing.
+the lines that count, so that an order whose lines all came back counts nothing. Lines that cost nothing at all
+have equal parts of them.
 """
 
 from __future__ import annotations
@@ -71,10 +72,10 @@ def items_after_discounts(order: Order, kept: Kept | None = None) -> Share:
     )
 
 
-def quantities(order: Order, kept: Kept | None = None) -> tuple[Share, ...]:
+def quantities(order: Order, kept: Kept | None = None, basis: Basis = ITEMS) -> tuple[Share, ...]:
     """How much of each line counts for rules by the item: its quantity, in the share of it that is kept; none of
-    a gift card that was bought."""
-    counting = [0 if line.item.gift_card else line.quantity for line in order.lines]
+    a gift card that was bought, unless the basis counts these."""
+    counting = [line.quantity if basis.gift_cards or not line.item.gift_card else 0 for line in order.lines]
     if kept is None:
         return tuple(counting)
     return tuple(plain(quantity * share) for quantity, share in zip(counting, kept.shares, strict=True))
@@ -91,7 +92,10 @@ def _counting(line: Line, basis: Basis) -> Share:
 
 def _with_extras(order: Order, basis: Basis, kept: Kept | None, parts: list[Share]) -> list[Share]:
     """Add what belongs to no line, spread over the lines that count by what they cost."""
-    costs = [line.cost if basis.gift_cards or not line.item.gift_card else 0 for line in order.lines]
+    counting = [basis.gift_cards or not line.item.gift_card for line in order.lines]
+    costs = [line.cost if counts else 0 for line, counts in zip(order.lines, counting, strict=True)]
+    if not any(costs):
+        costs = [int(counts) for counts in counting]
     weights: list[Share] = (
         [*costs] if kept is None else [cost * share for cost, share in zip(costs, kept.shares, strict=True)]
     )

@@ -584,7 +584,8 @@ async def test_a_file_is_checked_without_any_server(program_file: Path) -> None:
     assert fine.stdout == f"{program_file}: the program demo is fine for ledger\n"
     line = change_file(program_file, "rounded_to: month", "rounded: month")
     result = await nowhere().types("program", "check", str(program_file), status=1)
-    assert result.stderr == f"{program_file}:{line}: ledger.points.rounded: this word is not known here\n"
+    told = "this word is not known here; did you mean `rounded_to`?"
+    assert result.stderr == f"{program_file}:{line}: ledger.points.rounded: {told}\n"
     faults = await nowhere().reads("program", "check", str(program_file), status=1)
     assert faults["errors"][0]["line"] == line
 

@@ -94,6 +94,25 @@ async def test_refunds_of_the_worked_example_end_at_zero_in_either_order(ledger:
     assert (await balance(ledger, "one"), await balance(ledger, "two")) == ((0, 0, 0), (0, 0, 0))
 
 
+async def test_a_refund_and_an_edit_explain_what_their_order_holds(ledger: Running) -> None:
+    """The worked example: the cup leaves 23.08 of base and as much of tea's doubling; without it there is no bonus."""
+    order = the_example_order()
+    refund = a_refund(order, lines=(RefundLine(line_id="cup"),))
+    edit = an_order_paid("42.00", order_id=order.data.order_id, at=NOON + timedelta(hours=1))
+    await ledger.receives(order, refund)
+    async with ledger.client(member=MEMBER) as client:
+        path, mine = "/v1/decisions", {"member_id": MEMBER}
+        (award,) = (await client.get(f"{path}/{refund.id}", params=mine)).json()["awards"]
+        await ledger.receives(edit)
+        (edited,) = (await client.get(f"{path}/{edit.id}", params=mine)).json()["awards"]
+        other = await client.get(f"{path}/{edit.id}", params={"member_id": "somebody"})
+    assert (award["points"], award["reversed"]) == (133, 87)
+    left = {rule["rule"]: rule["left"] for rule in award["rules"] if rule["matched"]}
+    assert left == {"base": "23.08", "tea counts double": "23.08", "big basket": "0"}
+    assert other.json()["code"] == "other_member"
+    assert (edited["points"], edited["reversed"]) == (42, 0), "the cup is no longer in it"
+
+
 async def test_a_refund_that_overtakes_its_order_is_waited_for(ledger: Running) -> None:
     order = the_example_order()
     refund = a_refund(order, lines=(RefundLine(line_id="cup"),))

@@ -260,4 +260,4 @@ def house(servers: Servers, keys: KeyPair) -> Iterator[House]:
 def test_a_program_that_moves_lives_on_as_one_that_stayed(house: House) -> None:
     """Whatever it has lived, and whatever comes: later refunds, released holds, households, merges."""
     machine = type("Machine", (Moving,), {"house": house, "there": house.there})  # type: ignore[attr-defined]
-    run_state_machine_as_test(machine, settings=settings(thoroughly(300), phases=[Phase.generate]))
+    run_state_machine_as_test(machine, settings=settings(thoroughly(200), phases=[Phase.generate]))

@@ -101,7 +101,7 @@ async def answers(client: AsyncClient, operation: Operation) -> list[str]:
     query = {"dry_run": "true"} if operation.has_dry_run else {}
     headers = {"If-Match": "*"} if operation.method == "put" else {}
     answer = await client.request(
-        operation.method, operation.address, json=body, params=query, headers=headers
+        operation.method, operation.address, json=body, params=query or None, headers=headers
     )
     if answer.status_code >= 300:
         return [f"{operation.name} -> {answer.status_code} {answer.text}"]

@@ -40,10 +40,11 @@ async def test_a_later_order_keeps_the_points_of_earlier_ones_alive(ledger: Runn
     ledger.now = at("2027-03-01T12:00")
     await ledger.receives(an_order_paid("10.00", order_id="a", at=NOON))
     await ledger.receives(an_order_paid("20.00", order_id="b", at=at("2027-03-01T10:00")))
-    assert await expiries(ledger) == [at("2028-03-01T23:00")] * 2
+    await ledger.receives(an_order_paid("5.00", order_id="late", at=at("2026-12-01T10:00")))
+    assert await expiries(ledger) == [at("2028-03-01T23:00")] * 3
     await passes(ledger, at("2028-03-02"))
     kinds = await ledger.ports.pool.fetch("SELECT kind FROM ledger.transfer ORDER BY version")
-    assert [row["kind"] for row in kinds] == ["award", "award", "expiry", "expiry"]
+    assert [row["kind"] for row in kinds] == ["award"] * 3 + ["expiry"] * 3
 
 
 async def test_what_will_expire_is_announced_once_for_each_step(ledger: Running) -> None:

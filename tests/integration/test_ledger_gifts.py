@@ -26,7 +26,6 @@ BEN = "ben"
 TERMS = {"older_than": "30 days", "at_most": ["100 per day", "250 per month"]}
 LATER = NOON + timedelta(days=40)
 CLIENTS = 50
-PATIENCE = {"database_acquire_timeout_seconds": 30.0, "lock_timeout_seconds": 30.0}
 
 
 @pytest.fixture
@@ -134,7 +133,7 @@ async def test_fifty_who_give_to_each_other_at_once_never_wait_in_a_circle(
     url = await fresh_database()
     people = [f"m-{n}" for n in range(5)]
     async with AsyncExitStack() as stack:
-        ledgers = [await stack.enter_async_context(running(SERVICE, url, keys, **PATIENCE)) for _ in range(2)]
+        ledgers = [await stack.enter_async_context(running(SERVICE, url, keys)) for _ in range(2)]
         await ledgers[0].applies(tea_and_cups(earn=[PER_EURO], transfers={"older_than": "0 days"}))
         await ledgers[0].receives(*(an_order_paid("100.00", member=name) for name in people))
         doors = [

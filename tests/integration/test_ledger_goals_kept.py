@@ -89,8 +89,10 @@ async def test_a_decision_tells_how_far_the_member_is(ledger: Running) -> None:
     assert one["goals"] == two["goals"] == [progress]
     assert [award["asset"] for award in one["awards"]] == ["points"]
     assert {award["asset"]: award["rules"] for award in two["awards"]} == {
-        "points": [{"rule": "base", "matched": True, "points": "60", "why_not": None}],
-        "credit:EUR": [{"rule": "five per hundred", "matched": True, "points": "500", "why_not": None}],
+        "points": [{"rule": "base", "matched": True, "points": "60", "why_not": None, "left": None}],
+        "credit:EUR": [
+            {"rule": "five per hundred", "matched": True, "points": "500", "why_not": None, "left": None}
+        ],
     }
 
 

@@ -220,6 +220,24 @@ async def test_what_a_refund_took_of_a_goal_stays_taken_until_an_order_reaches_i
     assert await balance(ledger) == (0, 5, 0)
 
 
+async def test_what_is_reached_again_after_a_merge_is_not_counted_twice_by_caps(ledger: Running) -> None:
+    goal = a_rule("five", points="5", for_spending="each 100.00 EUR per month")
+    program = tea_and_cups(earn=[goal], caps=[{"at_most": "10 points per month"}])
+    await ledger.applies(program, at=NOON - timedelta(hours=1))
+    mine, theirs = an_order_paid("150.00"), an_order_paid("150.00", member=OLD)
+    await ledger.receives(mine, theirs, a_refund(mine, amount="100.00"))
+    await merges(ledger)
+    assert await balance(ledger) == (0, 5, 0)
+    await ledger.receives(an_order_paid("20.00", order_id="o-3"))
+    assert await balance(ledger) == (0, 10, 0), "the caps had counted ten, and five were taken back"
+    assert await ledger.differences() == []
+    await ledger.receives(a_refund(theirs, amount="100.00", refund_id="r-1"))
+    assert await balance(ledger) == (0, 5, 0)
+    await ledger.receives(an_order_paid("400.00", order_id="o-4", member=OLD))
+    assert await balance(ledger) == (0, 10, 0), "and there is no room for more"
+    assert await ledger.differences() == []
+
+
 async def test_lots_of_both_follow_a_new_expiry_policy_once(ledger: Running) -> None:
     await ledger.receives(an_order_paid("10.00"), an_order_paid("20.00", member=OLD))
     ledger.now = NOON + timedelta(days=9)
@@ -280,6 +298,32 @@ async def test_the_old_account_may_be_deleted_and_the_survivor_stays_until_forgo
     await ledger.receives(an_order_paid("5.00", member=OLD))
     assert await balance(ledger) == (0, 0, 0)
     assert (await merges(ledger)).json()["code"] == "member_erased"
+
+
+async def test_a_deletion_beside_the_merge_comes_wholly_before_it_or_means_the_old_name_alone(
+    ledger: Running,
+) -> None:
+    """There is nothing between: points that were merged are the survivor's, and what was forgotten is not joined."""
+    pairs = [(f"new-{number}", f"old-{number}") for number in range(8)]
+    await ledger.receives(*[an_order_paid("10.00", member=each) for pair in pairs for each in pair])
+    ledger.now += timedelta(minutes=1)
+
+    async def forgets(old: str) -> None:
+        await handled(ledger, an_event(CustomerDeleted(customer_id=old), at=ledger.now))
+
+    async def one_after_the_other() -> None:
+        for _, old in pairs:
+            await forgets(old)
+
+    asking = [merges(ledger, old, into=new) for new, old in pairs]
+    answers, _ = await asyncio.gather(asyncio.gather(*asking), one_after_the_other())
+    for (new, old), answer in zip(pairs, answers, strict=True):
+        was_merged = answer.status_code == 200
+        assert was_merged or answer.json()["code"] == "member_erased"
+        assert await balance(ledger, new) == (0, 20 if was_merged else 10, 0)
+        await ledger.receives(an_order_paid("5.00", member=old))
+        assert await balance(ledger, new) == (0, 25 if was_merged else 10, 0)
+    assert await ledger.differences() == []
 
 
 async def test_ids_that_both_have_stay_within_the_length_of_an_id(ledger: Running) -> None:

@@ -30,8 +30,6 @@ from tests.support.services import Running, running
 Database = Callable[[], Awaitable[str]]
 CLIENTS = 50
 SCOPES = "ledger:read ledger:write"
-PATIENCE = {"database_acquire_timeout_seconds": 30.0, "lock_timeout_seconds": 30.0}
-"""Deadlines, not expectations: the machine of the tests may be busy."""
 BUDGET, STOCK, USES = 700, 5, 7
 EARN = [
     a_rule("welcome", on="customer.signed_up", points="2000"),
@@ -100,7 +98,7 @@ async def deadlocks(url: str) -> int:
 async def town(fresh_database: Database, keys: KeyPair) -> AsyncIterator[Town]:
     url = await fresh_database()
     async with AsyncExitStack() as stack:
-        ledgers = [await stack.enter_async_context(running(SERVICE, url, keys, **PATIENCE)) for _ in range(2)]
+        ledgers = [await stack.enter_async_context(running(SERVICE, url, keys)) for _ in range(2)]
         words = {"points": {"expire": "1 month"}, "spend": SPEND, "transfers": {"older_than": "0 days"}}
         await ledgers[0].applies(tea_and_cups(earn=EARN, **words))
         await ledgers[0].receives(a_sign_up())

@@ -75,7 +75,7 @@ SEEDS = {
     "usage SET points = '7/2' WHERE bucket = 'points:month=2026-05' AND rule = 'base'": "rule 'base' counted 3.5 ",
     "usage SET points = '19' WHERE bucket = 'points:ever' AND rule = 'half'": "rule 'half' counted 19 ",
     "usage SET points = '1' WHERE rule = '' AND bucket LIKE '%2026-06'": "the caps of the program counted 1 ",
-    "usage SET times = times + 1 WHERE bucket = 'times:product=tea'": "rule 'review' counted 40 in",
+    "usage SET times = times + 1 WHERE bucket = 'times:product=tea'": "rule 'review' counted 20 in",
     "usage SET times = 0, points = '0' WHERE rule = 'share' AND bucket LIKE '%network=%'": "rule 'share' counted 0 in",
     "usage SET times = times - 1 WHERE rule = 'half'": "rule 'half' counted",
     "usage SET bucket = 'times:product=cup' WHERE bucket LIKE 'times:product=%'": "rule 'review' counted",

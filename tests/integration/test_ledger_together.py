@@ -124,3 +124,20 @@ async def test_a_fault_that_nobody_foresaw_costs_only_the_request_that_carries_i
     )
     bodies = [a.body if isinstance(a, Answer) else type(a).__name__ for a in answers]
     assert bodies == [b"5", "DivisionByZeroError", b"2", "Refused", b"1"]
+
+
+async def test_a_row_that_somebody_else_holds_costs_only_those_who_need_it(
+    fresh_database: Database, keys: KeyPair
+) -> None:
+    """A worker that was stopped in the middle holds one member; whoever was decided with them gets through."""
+    async with running(SERVICE, await fresh_database(), keys, lock_timeout_seconds=0.2) as ledger:
+        await ledger.applies(tea_and_cups(earn=[a_rule("welcome", on="customer.signed_up", points="100")]))
+        await ledger.receives(*[a_sign_up(member) for member in MEMBERS])
+        async with ledger.client() as till, ledger.ports.pool.acquire() as stopped, stopped.transaction():
+            await stopped.execute("SELECT FROM ledger.member WHERE member_id = $1 FOR UPDATE", MEMBERS[7])
+            answers = await asyncio.gather(*[spends(till, member, 10) for member in MEMBERS])
+            items = [{"member_id": member, "points": 1, "spend_id": "b"} for member in MEMBERS]
+            many = await till.post("/v1/bulk/spends", json={"items": items})
+        wanted = [503 if member == MEMBERS[7] else 201 for member in MEMBERS]
+        assert [answer.status_code for answer in answers] == wanted
+        assert [item["status"] for item in many.json()["items"]] == wanted

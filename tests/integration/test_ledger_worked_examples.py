@@ -120,6 +120,22 @@ async def test_had_it_been_used_the_member_owes_and_what_comes_next_fills_that_f
     assert (await available(member), await lots(member)) == (20, [20])
 
 
+async def test_what_the_program_bears_is_named_with_the_decision(
+    ledger: Running, member: AsyncClient
+) -> None:
+    """Of 100 points 70 are spent; the order comes back, and nobody owes: 30 are taken, and the 70 are the program's."""
+    await ledger.applies(a_document(PER_EURO, points={"negative": "to_zero"}), at=NOON - timedelta(days=1))
+    order = an_order_paid("100.00", event_id="evt-order")
+    await ledger.receives(order)
+    await asks(member, "spends", spend_id="s", points=70)
+    await ledger.receives(a_refund(order, amount="100.00", at=NOON + timedelta(days=1)))
+    assert await available(member) == 0
+    (award,) = (await member.get("decisions/evt-order")).json()["awards"]
+    assert (award["reversed"], award["borne"], award["expired"]) == (100, 70, 0)
+    newest = (await member.get("statement")).json()["items"][0]
+    assert (newest["kind"], newest["amount"]) == ("reversal", 30)
+
+
 async def test_a_hold_of_60_draws_the_soonest_lots_and_what_is_not_captured_goes_back_last_drawn_first(
     ledger: Running, member: AsyncClient
 ) -> None:

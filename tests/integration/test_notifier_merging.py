@@ -153,6 +153,22 @@ async def test_the_deletion_of_the_old_account_forgets_nobody_and_that_of_the_su
     }
 
 
+async def test_a_deletion_that_overtakes_the_merge_leaves_the_survivor_their_address_and_wishes(
+    notifier: Running,
+) -> None:
+    await notifier.receives(a_sign_up(email="zoe@shop.example"), says(True, LATER))
+    await notifier.receives(a_sign_up(member=OLD, email="old@shop.example"), a_rise(member=OLD))
+    await notifier.receives(an_event(CustomerDeleted(customer_id=OLD), at=LATER), merged())
+    assert ((await contact(notifier))[0], (await wishes(notifier))["*"]) == ("zoe@shop.example", True)
+    assert await contact(notifier, OLD) == (None, None, None, None)
+    kept = await notifier.ports.pool.fetchval("SELECT count(*) FROM notifier.message WHERE facts IS NOT NULL")
+    assert kept == 0, "what was told of the old account is gone"
+    await notifier.receives(a_rise("Collector", member=OLD))
+    async with notifier.client() as shop:
+        inbox = (await shop.get(f"/v1/members/{MEMBER}/inbox")).json()
+    assert [item["name"] for item in inbox["items"]] == ["tier.raised"]
+
+
 async def test_what_comes_along_with_a_forgotten_survivor_is_forgotten(notifier: Running) -> None:
     await notifier.receives(a_sign_up(member=OLD, email="old@shop.example"), a_rise(member=OLD))
     await notifier.receives(an_event(CustomerDeleted(customer_id=MEMBER)), merged())

@@ -140,22 +140,21 @@ async def test_a_dry_run_says_what_would_be_and_stores_nothing(merchant: AsyncCl
     assert faulty.status_code == 422
 
 
+NOT_KNOWN = "this word is not known here; did you mean `rounded_to`?"
+
+
 async def test_a_fault_names_its_path_its_line_and_what_is_wrong(merchant: AsyncClient) -> None:
     text = as_yaml(tea_and_cups()).replace("rounded_to: month", "rounded: month")
     line = next(number for number, each in enumerate(text.splitlines(), 1) if "rounded" in each)
     answer = await put(merchant, text)
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "invalid_program")
-    assert problem["errors"] == [
-        {"path": "ledger.points.rounded", "message": "this word is not known here", "line": line}
-    ]
+    assert problem["errors"] == [{"path": "ledger.points.rounded", "message": NOT_KNOWN, "line": line}]
 
 
 async def test_a_fault_in_json_names_its_path(merchant: AsyncClient) -> None:
     answer = await merchant.put("/v1/program", json=tea_and_cups(points={"rounded": "month"}))
-    assert answer.json()["errors"] == [
-        {"path": "ledger.points.rounded", "message": "this word is not known here"}
-    ]
+    assert answer.json()["errors"] == [{"path": "ledger.points.rounded", "message": NOT_KNOWN}]
 
 
 @pytest.mark.parametrize(

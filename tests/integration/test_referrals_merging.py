@@ -146,6 +146,14 @@ async def test_a_forgotten_survivor_takes_the_other_one_with_them(referrals: Run
     assert await approved(referrals) == []
 
 
+async def test_a_deletion_that_overtakes_the_merge_costs_the_survivor_nothing(referrals: Running) -> None:
+    known = [joins(ANNA, at=START - 9 * DAY), joins(OLD, at=START - 9 * DAY)]
+    await referrals.receives(*known, joins(BEN, code_of(ANNA)), orders(BEN))
+    await referrals.receives(an_event(CustomerDeleted(customer_id=OLD), at=START + DAY), merged())
+    await referrals.receives(joins("cleo", code_of(OLD)), orders("cleo", "c-1"))
+    assert sorted(await approved(referrals)) == [(ANNA, 500), (ANNA, 500), (BEN, 100), ("cleo", 100)]
+
+
 async def test_batches_about_either_beside_the_merge_lose_nothing(referrals: Running) -> None:
     await referrals.receives(joins(ANNA, at=START - DAY), joins(OLD, at=START - DAY))
 

@@ -78,13 +78,13 @@ class Operation:
         return frozenset(*self.described["security"][0].values())
 
     def address(self, ids: dict[str, str]) -> str:
-        """Its path with these ids, and where none is given with that of the document's example."""
-        shown = {
-            each["name"]: str(example_of(each["schema"], {}))
-            for each in self.described.get("parameters", ())
-            if each["in"] == "path"
-        }
-        return re.sub(r"{(\w+)}", lambda found: (shown | ids)[found[1]], self.path)
+        """Its path with these ids, and where none is given with that of the document's example; with what it wants
+        to be asked with."""
+        wanted = [each for each in self.described.get("parameters", ()) if each["required"]]
+        shown = {each["name"]: str(example_of(each["schema"], {})) for each in wanted} | ids
+        query = "&".join(f"{each['name']}={shown[each['name']]}" for each in wanted if each["in"] == "query")
+        path = re.sub(r"{(\w+)}", lambda found: shown[found[1]], self.path)
+        return f"{path}?{query}" if query else path
 
     def body(self, document: dict[str, Any]) -> Any:
         """What the document's examples say that it is asked with; None where it wants nothing."""

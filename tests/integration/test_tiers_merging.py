@@ -104,3 +104,17 @@ async def test_an_unknown_survivor_of_an_unknown_member_is_only_a_name(tiers: Ru
     assert await standing(tiers, "old-7") == (0, None)
     await tiers.receives(paid("o-1", "400.00", "2026-05-03", "old-7"))
     assert await standing(tiers) == (400, "Regular")
+
+
+async def test_a_deletion_that_overtakes_the_merge_forgets_the_old_account_and_nothing_of_the_survivor(
+    tiers: Running,
+) -> None:
+    await tiers.receives(paid("o-1", "300.00", "2026-05-01"), paid("o-2", "400.00", "2026-05-01", "old-7"))
+    await tiers.receives(deleted("2026-05-03", "old-7"))
+    assert (
+        await tiers.ports.pool.fetchval("SELECT count(*) FROM tiers.purchase WHERE member_id = 'old-7'") == 0
+    )
+    await tiers.receives(merged())
+    assert await standing(tiers) == await standing(tiers, "old-7") == (300, "Guest")
+    await tiers.receives(paid("o-3", "50.00", "2026-05-04", "old-7"))
+    assert await standing(tiers) == (350, "Regular"), "who shops under the old name is the survivor"

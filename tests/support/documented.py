@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import jsonschema_rs
 
@@ -36,14 +36,18 @@ class Operation:
 
     @property
     def address(self) -> str:
-        """Its address, with the examples of what stands in the path."""
-        address = self.path
+        """Its address, with the examples of what stands in the path, and of what must be asked with it."""
+        address, asked = self.path, {}
         for each in self.said.get("parameters", ()):
+            if not each["required"] or each["in"] not in ("path", "query"):
+                continue
+            value = self._example(each["schema"])
+            assert value is not UNTOLD, f"{self.name}: `{each['name']}` has no example"
             if each["in"] == "path":
-                value = self._example(each["schema"])
-                assert value is not UNTOLD, f"{self.name}: `{each['name']}` has no example"
                 address = address.replace(f"{{{each['name']}}}", quote(str(value), safe=""))
-        return address
+            else:
+                asked[each["name"]] = value
+        return f"{address}?{urlencode(asked)}" if asked else address
 
     @property
     def body(self) -> Any:

@@ -26,13 +26,14 @@ class KeyPair:
         member: str | None = None,
         partner: str | None = None,
         now: datetime = NOON,
+        subject: str = "test",
     ) -> str:
         """A token with these scopes (blanks between), good for ten years of test time."""
         return sign_token(
             read_private_key(self.private),
             program_id=program,
             scopes=scopes.split(),
-            subject="test",
+            subject=subject,
             now=now - timedelta(days=1),
             lifetime=timedelta(days=3650),
             member_id=member,

@@ -402,13 +402,16 @@ def _basis(rule: Facts, statement: Facts, line: Facts, shares: Kept) -> Fraction
     # Shipping, fees and added tax belong to no line: they are spread over the lines that count, by what these cost,
     # and fees and tax shrink with them.
     count = [each for each in lines if not each["gift_card"]]
-    whole = Fraction(sum(each["price"] for each in count))
-    left = sum((each["price"] * shares[each["id"]] for each in count), NOTHING)
+    # Where none of them cost anything, each has an equal part.
+    costs_nothing = not any(each["price"] for each in count)
+    weight = {each["id"]: 1 if costs_nothing else each["price"] for each in count}
+    whole = Fraction(sum(weight.values()))
+    left = sum((weight[each["id"]] * shares[each["id"]] for each in count), NOTHING)
     beside = counted(parcel) * shares[PARCEL] if _is(rule, "shipping") else NOTHING
     if rule.get("basis") == "total" and whole:
         added = sum((each["added"] * each["money_share"] for each in (*lines, parcel)), NOTHING)
         beside += (statement["fees"] + (added if with_tax else 0)) * left / whole
-    part = line["price"] * shares[line["id"]] / left if left else NOTHING
+    part = weight.get(line["id"], 0) * shares[line["id"]] / left if left else NOTHING
     return counted(line) * shares[line["id"]] + beside * part
 
 
@@ -581,8 +584,8 @@ def _deed(ledger: Facts, event: Mapping[str, Any]) -> None:
         ledger["gone_reviews"].add(review)
         points, freed = ledger["reviews"].pop(review, (0, ()))
         ledger["deeds"][member] -= points
-        for drawer in freed:
-            ledger["used"][drawer] -= 1
+        for drawer, part in freed:
+            ledger["used"][drawer] -= part
         return
     if event["type"] == "review.published" and (
         review in ledger["reviews"] or review in ledger["gone_reviews"]
@@ -599,7 +602,9 @@ def _deed(ledger: Facts, event: Mapping[str, Any]) -> None:
             used.append((caps, gives))
             # A removed review frees its product.
             taken += [
-                drawer for counts, _, drawer in caps if counts == "times" and "per product" in _limit(rule)
+                (drawer, Fraction(1) if counts == "times" else gives)
+                for counts, _, drawer in caps
+                if "per product" in (_limit(rule) if counts == "times" else str(rule["at_most"]))
             ]
         exact += gives
     points, caps = _rounded(ledger, exact), _program_caps(ledger, member, event["time"])

@@ -190,7 +190,7 @@ def test_a_bucket_names_its_period_and_subject() -> None:
 
 def test_a_program_reads_limits_as_people_write_them() -> None:
     program = a_program(
-        a_rule("a", limit="1 per network and day", points="1"),
+        a_rule("a", on="content.shared", limit="1 per network and day", points="1"),
         a_rule("b", at_most="500 per month", beyond="reject", points="1"),
         a_rule("c", limit="3 a week", points="1"),
         a_rule("d", on="review.published", points="1"),

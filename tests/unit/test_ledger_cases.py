@@ -110,6 +110,7 @@ THE_ORDER = paid(TEA, CUP, discount="5.00", shipping="4.90")
 ALONE: dict[str, Any] = {"stackable": "false"}
 HALF_UP: dict[str, Any] = {"points": {"rounding": "half-up"}}
 UP: dict[str, Any] = {"points": {"rounding": "up"}}
+NEW_TEA = OrderLine(line_id="new", total="10.00", categories=("tea", "new"))
 CARD = line("card", "50.00", gift_card=True)
 TENS = [euros("10.00", order) for order in "123"]
 
@@ -202,6 +203,19 @@ EARNING = [
          [paid(TEA, CUP, discount="5.00", shipping="4.90", **by(points="12.98"))], [116]),
     case("half_paid_with_points_is_half_the_points_with_added_tax_too", BASE,
          [paid(line("tea", "100.00"), tax="20.00", tax_included=False, **by(points="60.00"))], [50]),
+    case("gift_cards_are_in_where_asked_for", [per("1.00 EUR", gift_cards="true")],
+         [paid(A_TEA, CARD), back("card")], [60, 10]),
+    case("and_by_the_item_too", [a_rule(points="3", per="item", gift_cards="true"), per("item", "1", "others")],
+         [paid(A_TEA, CARD)], [7]),
+    case("but_towards_no_threshold", [per("1.00 EUR", gift_cards="true"),
+         a_rule("big", points="50", if_={"order_at_least": "60.00 EUR"})], [paid(A_TEA, CARD)], [60]),
+    case("what_was_paid_otherwise_is_in_where_asked_for", [per("1.00 EUR", paid_otherwise="true")],
+         [euros("100.00", **by(points="20.00", gift_card="30.00")), back(amount="25.00")], [100, 50]),
+    # Nothing of the order cost anything but its delivery.
+    case("shipping_of_a_free_order_is_in_where_asked_for", [per("1.00 EUR", shipping="true")],
+         [paid(line("tea", "3.00"), line("cup", "0.00"), discount="3.00", shipping="4.90"), back(shipping="2.90"),
+         back("tea"), back("cup")], [4, 2, 2, 0]),
+    case("and_so_are_its_fees", [per("1.00 EUR", basis="total")], [paid(line("tea", "0.00"), total="3.00")], [3]),
     # Thresholds.
     case("a_threshold_is_reached_at_exactly_its_amount", TEA_AND_CUPS, [paid(line("cup", "60.00"))], [110]),
     case("and_not_a_cent_before", TEA_AND_CUPS, [paid(line("cup", "59.99"))], [59]),
@@ -229,6 +243,18 @@ EARNING = [
     case("beside_a_higher_one_that_stacks_the_rest_sums",
          [per("1.00 EUR", priority="9"), per("1.00 EUR", "5", "a", **ALONE), per("1.00 EUR", "2", "b")],
          [euros("10.00")], [30]),
+    # Tea 3 x 10; tea that is new too: the earlier, then the one of the higher priority; cup 10.
+    case("each_line_has_its_own_rule_that_stands_alone",
+         [PER_EURO, per("1.00 EUR", "3", "tea", if_={"category": "tea"}, priority="5", **ALONE),
+         per("1.00 EUR", "2", "new", if_={"category": "new"}, priority="5", **ALONE)],
+         [paid(A_TEA, NEW_TEA, A_CUP)], [70]),
+    case("and_where_two_hold_the_higher_one",
+         [PER_EURO, per("1.00 EUR", "3", "tea", if_={"category": "tea"}, priority="5", **ALONE),
+         per("1.00 EUR", "2", "new", if_={"category": "new"}, priority="7", **ALONE)],
+         [paid(A_TEA, NEW_TEA, A_CUP)], [60]),
+    case("a_rule_of_nothing_that_stands_alone_keeps_its_lines_out",
+         [PER_EURO, per("1.00 EUR", "0", "sale", if_={"category": "cup"}, whole_units="true", priority="1", **ALONE)],
+         [paid(A_TEA, A_CUP)], [10]),
     case("a_rule_without_a_unit_for_the_currency_stands_in_nobodys_way",
          [per(["1.00 EUR", "1.00 USD"]), per("1.00 EUR", "3", "a", priority="5", **ALONE)],
          [euros("10.00", currency="USD")], [10]),
@@ -469,6 +495,11 @@ DEEDS = [
          [20, 20]),
     case("a_removed_review_gives_back_and_frees_its_product", [REVIEW],
          [a_review(**GOOD), a_review_removed(a_review(**GOOD)), a_review(text="a better tea")], [20, 0, 20]),
+    case("also_where_its_points_are_bounded_and_not_its_times",
+         [REVIEW | {"limit": "9 per product", "at_most": "20 per product"}],
+         [a_review(**GOOD), a_review_removed(a_review(**GOOD)), a_review(text="a better tea"),
+         a_review(text="the best tea")],
+         [20, 0, 20, 20]),
     case("a_removal_waits_for_its_review", [REVIEW], [a_review_removed(a_review(**GOOD)), a_review(**GOOD)], [0, 0]),
     case("a_share_counts_once_per_network_and_day", [SHARE],
          [a_share(), a_share(), a_share(network="x"), a_share(at=NOON + timedelta(1))], [5, 5, 10, 15]),

@@ -15,7 +15,7 @@ from services.ledger.program import parse
 from shared.calendar import midnight, zone
 from shared.errors import ServiceError
 from tests.support.events import MEMBER, an_order_paid
-from tests.support.ledger import PER_EURO, Desk, a_document, a_program, at
+from tests.support.ledger import PER_EURO, Desk, a_document, a_program, a_rise, at
 
 PARIS = zone("Europe/Paris")
 AWAY = {"expire": "after 12 months without activity"}
@@ -142,10 +142,44 @@ def test_only_what_lives_by_activity_moves() -> None:
 def test_a_late_order_moves_nothing_to_an_earlier_moment_and_revives_nothing() -> None:
     desk = a_desk(AWAY).receives(an_order("a", "10.00", "2026-05-04T10:00"))
     desk.receives(an_order("b", "10.00", "2026-04-01T10:00"))
-    assert expiries(desk) == [at("2027-05-04T22:00"), at("2027-04-01T22:00")]
+    assert expiries(desk) == [at("2027-05-04T22:00")] * 2, (
+        "as if it had come in time: it lived on at the later one"
+    )
     desk.reaches(at("2027-06-01"))
     desk.receives(an_order("c", "10.00", "2027-03-01T10:00"))
     assert desk.balance() == (0, 10, 0)
+
+
+def test_a_late_order_lives_as_long_as_what_came_in_time_also_where_that_is_spent() -> None:
+    desk = a_desk(AWAY).receives(an_order("a", "10.00", "2026-06-10T10:00"))
+    desk.now = at("2026-06-12T10:00")
+    desk.spends(10)
+    desk.receives(an_order("b", "5.00", "2026-05-01T10:00"))
+    assert expiries(desk) == [at("2027-06-12T22:00")]
+
+
+def test_what_came_late_may_close_a_gap_and_keep_alive_what_came_late_before() -> None:
+    """In the months 0, 10 and 20: whatever came last, all of it lives up to twelve months after the latest."""
+    months = {"a": "2026-01-01T10:00", "b": "2026-11-01T10:00", "c": "2027-09-01T10:00"}
+    for names in ("abc", "cba", "cab", "bca"):
+        desk = a_desk(AWAY).receives(*(an_order(name, "10.00", months[name]) for name in names))
+        assert expiries(desk) == [at("2028-09-01T22:00")] * 3, names
+
+
+def test_over_a_gap_in_which_everything_expired_a_late_order_is_not_kept_alive() -> None:
+    """Active on 1 January 2026 and on 1 March 2027: what came between lived on, what was over by then did not."""
+    desk = a_desk(AWAY)
+    desk.receives(an_order("a", "10.00", "2026-01-01T10:00"), an_order("b", "10.00", "2027-03-01T10:00"))
+    desk.receives(an_order("c", "5.00", "2026-02-01T10:00"))
+    assert desk.reaches(at("2027-03-02")).balance() == (0, 10, 0)
+    desk.receives(an_order("d", "7.00", "2026-12-01T10:00"))
+    assert expiries(desk) == [at("2028-03-01T23:00")] * 2
+
+
+def test_rewards_of_levels_are_activity_as_every_award_is() -> None:
+    desk = a_desk(AWAY).receives(an_order("a", "10.00", "2026-05-04T10:00"))
+    desk.receives(a_rise(points=7, since=at("2026-08-01T12:00")))
+    assert expiries(desk) == [at("2027-08-01T22:00")] * 2
 
 
 @settings(deadline=None)

@@ -315,5 +315,5 @@ def everything(desk: RewardDesk) -> list[dict[str, Any]]:
         for code, coupon in sorted(shelf.coupons.of(PROGRAM).items())
     ]
     for member in desk.members:
-        rows += rows_of(desk.book, (PROGRAM, member))
+        rows += rows_of(desk.book, (PROGRAM, member), desk.now)
     return rows + [pool_row(pool) for pool in desk.book.pools.of(PROGRAM).values()]

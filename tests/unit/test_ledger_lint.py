@@ -96,6 +96,32 @@ def test_a_warning_names_its_line() -> None:
     assert (warning["path"], warning["line"]) == ("ledger.spend.at_checkout", 5)
 
 
+def test_words_that_count_nothing_and_names_that_are_much_like_an_events_are_told() -> None:
+    document = a_document(
+        PER_EURO | {"whole_units": "true", "basis": "total"},
+        a_rule("b", points="5", tax="false"),
+        a_rule("c", points="0"),
+        a_rule("d", on="order.payed", points="5"),
+        a_rule("e", on="quiz.answered", points="5"),
+        pending={"order.payd": "immediate", "order.paid": "immediate", "birthday": "immediate"},
+    )
+    assert warnings_of(document) == [
+        (
+            ("ledger", "earn", 1, "tax"),
+            "`tax` means nothing here: it says how `per` an amount or item is counted",
+        ),
+        (("ledger", "earn", 2, "points"), "a bonus of nothing gives nothing; leave the rule out"),
+        (
+            ("ledger", "earn", 3, "on"),
+            "order.payed is taken for an activity of the shop's own; did you mean `order.paid`?",
+        ),
+        (
+            ("ledger", "pending", "order.payd"),
+            "no rule is `on: order.payd`; did you mean `order.payed`?",
+        ),
+    ]
+
+
 def test_words_that_mean_nothing_for_a_bonus_are_told() -> None:
     document = a_document(
         PER_EURO | {"stackable": "false", "priority": "1"},

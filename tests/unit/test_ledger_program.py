@@ -16,6 +16,7 @@ from services.ledger.domain.spending import Checkout, Spending, SpentBack
 from services.ledger.program import parse, schema
 from shared.calendar import Period
 from shared.money import Rounding
+from shared.program_documents import check_program, read_yaml
 from shared.program_file import InvalidProgram
 from tests.support.ledger import PER_EURO, a_document, a_program, a_rule, at
 from tests.support.programs import TEA_AND_CUPS
@@ -71,7 +72,7 @@ def faults(document: dict[str, Any]) -> list[tuple[str, str]]:
         (
             a_document(FIXED | {"at_most": "much"}),
             "ledger.earn[0].at_most",
-            "write `1 per product` or `500 per month`, not 'much'",
+            "write `500 per month` or `50 per day`, not 'much'",
         ),
         (
             a_document(FIXED | {"if": {"weekday": "caturday"}}),
@@ -132,7 +133,11 @@ def faults(document: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (a_document(FIXED | {"if": {"joined_within": "a month"}}), "ledger.earn[0].if.joined_within", None),
         (a_document(FIXED | {"if": {"birthday_within": "7"}}), "ledger.earn[0].if.birthday_within", None),
-        (a_document(FIXED | {"point": "5"}), "ledger.earn[0].point", "this word is not known here"),
+        (
+            a_document(FIXED | {"point": "5"}),
+            "ledger.earn[0].point",
+            "this word is not known here; did you mean `points`?",
+        ),
         (a_document({"rule": "x", "points": "1"}), "ledger.earn[0].on", "this is missing"),
         (a_document(FIXED | {"points": "many"}), "ledger.earn[0].points", None),
         (a_document(FIXED | {"points": "-5"}), "ledger.earn[0].points", None),
@@ -196,6 +201,163 @@ def test_a_fault_names_its_place_and_what_would_be_right(
     ((found, said),) = faults(document)
     assert found == path
     assert said == message if message is not None else said
+
+
+A_BASE = a_rule(points="1")
+NOT_A_BONUS = (
+    "`bonus` stands beside `per` an amount; a multiplier is none, and what is given `per: item` is a base"
+)
+EXPIRES = (
+    "write `never`, `12 months`, `every 31 december` or `after 12 months without activity` (in small letters), "
+    "not "
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "message"),
+    [
+        ({"points": "1,5"}, ".points", "write a number such as 1 or 2.5, not '1,5'"),
+        ({"per": "0.00 EUR"}, ".per", "a unit of nothing is never reached; name an amount above 0"),
+        ({"per": ["1.00 EUR", "2.00 EUR"]}, ".per", "there is a unit for EUR already; keep one"),
+        ({"per": "item", "bonus": "true"}, "", NOT_A_BONUS),
+        ({"points": None, "times": "2", "bonus": "true"}, "", NOT_A_BONUS),
+        ({"points": None, "cashback": "5"}, ".cashback", "write a part in percent, such as `5 %`, not '5'"),
+        (
+            {"points": None, "gives": "a stamp"},
+            ".gives",
+            "write how many of what, such as `1 stamp`, not 'a stamp'",
+        ),
+        ({"on": "Order Paid"}, ".on", None),
+        ({"if": "tea"}, ".if", "write words with their values, such as `{word: value}`, not 'tea'"),
+        (
+            {"if": {"categroy": "tea"}},
+            ".if.categroy",
+            "this word is not known here; did you mean `category`?",
+        ),
+        ({"if": {"category": []}}, ".if.category", "write at least 1 of them, not an empty list"),
+        ({"if": {"category": [["tea"]]}}, ".if.category[0]", None),
+        ({"if": {"category": {"is": "tea"}}}, ".if.category", None),
+        ({"if": {"first_order": "maybe"}}, ".if.first_order", "write `true` or `false`, not 'maybe'"),
+        ({"if": {"order_number": "first"}}, ".if.order_number", "write a whole number, not 'first'"),
+        ({"if": {"every_nth_order": "1"}}, ".if.every_nth_order", "write at least 2, not '1'"),
+        (
+            {"if": {"currency": "EUX"}},
+            ".if.currency",
+            "write a currency by its three letters, such as `EUR`, not 'EUX'",
+        ),
+        ({"if": {"hours": "9 to 17"}}, ".if.hours", "write hours such as `09:00 to 17:30`, not '9 to 17'"),
+        (
+            {"if": {"hours": "09:00 to 25:00"}},
+            ".if.hours",
+            "there is no 25:00 in a day; write 00:00 to 23:59, or 24:00 for its end",
+        ),
+        (
+            {"limit": "1 per product"},
+            ".limit",
+            "review.published names a product, order.paid does not; write `per day` or `per lifetime`",
+        ),
+        (
+            {"limit": "1 per subject"},
+            ".limit",
+            "activities have a subject, order.paid has none; write `per day` or `per lifetime`",
+        ),
+        ({"at_most": "50 per network"}, ".at_most", None),
+        (
+            {"budget": "lots"},
+            ".budget",
+            "write `100000 points`, `500 times` or `200.00 EUR per month`, not 'lots'",
+        ),
+        ({"beyond": "cut"}, ".beyond", "write `shrink` or `reject`, not 'cut'"),
+        (
+            {"from": "2026-06-01", "until": "2026-05-31"},
+            "",
+            "`until` lies before `from`: the rule would never be in force",
+        ),
+        ({"until": "31.12.2026"}, ".until", "write a day such as 2026-12-31, not '31.12.2026'"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_told_with_what_would(
+    words: dict[str, Any], path: str, message: str | None
+) -> None:
+    rule = {word: value for word, value in (A_BASE | words).items() if value is not None}
+    ((found, said),) = faults(a_document(rule))
+    assert found == f"ledger.earn[0]{path}"
+    assert said == message if message is not None else said.startswith("write ") or "names a" in said
+
+
+@pytest.mark.parametrize(
+    ("ledger", "path", "message"),
+    [
+        ({"points": {"expire": "1 year"}}, "points.expire", f"{EXPIRES}'1 year'"),
+        ({"points": {"expire": "0 months"}}, "points.expire", "let them live for at least `1 month`"),
+        (
+            {"points": {"expire": "after 0 months without activity"}},
+            "points.expire",
+            "let them live for at least `1 month`",
+        ),
+        (
+            {"points": {"expires": "never"}},
+            "points.expires",
+            "this word is not known here; did you mean `expire`?",
+        ),
+        (
+            {"points": {"announce": "30 days"}},
+            "points.announce",
+            "write a list, such as [one, two], not '30 days'",
+        ),
+        (
+            {"points": {"announce": ["a month"]}},
+            "points.announce[0]",
+            "write so many days, such as `30 days`, not 'a month'",
+        ),
+        (
+            {"points": {"rounded_to": "week"}},
+            "points.rounded_to",
+            "write `day`, `month`, `quarter` or `year`, not 'week'",
+        ),
+        (
+            {"points": {"negative": "deny"}},
+            "points.negative",
+            "write `allow`, `to_zero` or `pending_only`, not 'deny'",
+        ),
+        (
+            {"points": {"rounding": "nearest"}},
+            "points.rounding",
+            "write `down`, `half-up` or `up`, not 'nearest'",
+        ),
+        (
+            {"points": "12 months"},
+            "points",
+            "write words with their values, such as `{word: value}`, not '12 months'",
+        ),
+        (
+            {"pending": ["immediate"]},
+            "pending",
+            "write words with their values, such as `{word: value}`, not a list",
+        ),
+        (
+            {"pending": {"order.paid": "14 days after order.refunded"}},
+            "pending.order.paid",
+            "points of order.paid can wait for order.paid or order.fulfilled, not for order.refunded",
+        ),
+    ],
+)
+def test_words_for_the_life_of_points_are_told_alike(ledger: dict[str, Any], path: str, message: str) -> None:
+    assert faults(a_document(FIXED, **ledger)) == [(f"ledger.{path}", message)]
+
+
+def test_each_fault_has_its_own_line_also_where_a_name_has_dots() -> None:
+    pending = "    review.published: immediate\n    order.paid: two weeks\n"
+    text = f"program: demo\ncurrency: EUR\nledger:\n  pending:\n{pending}"
+    with pytest.raises(InvalidProgram) as refused:
+        check_program(read_yaml(text), parse)
+    assert refused.value.message.startswith("line 6: ledger.pending.order.paid: write `immediate`")
+
+
+def test_a_base_rule_of_nothing_may_stand_alone_on_its_lines() -> None:
+    nothing = a_rule("sale", points="0", per="1.00 EUR", whole_units="true", priority="5", stackable="false")
+    program = a_program(PER_EURO, nothing | {"if": {"category": "sale"}})
+    assert [rule.rate for rule in program.rules["order.paid"]] == [1, 0]
 
 
 def test_all_faults_are_told_at_once() -> None:

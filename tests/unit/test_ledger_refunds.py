@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from services.ledger.domain.refunds import borne_of
 from shared.events import Event, OrderPaid, PaidWith, RefundLine
 from tests.support.events import (
     NOON,
@@ -187,6 +188,31 @@ def test_a_deficit_follows_the_programs_policy(policy: str, available: int, writ
     award = desk.award(order)
     assert desk.balance() == (0, available, 0)
     assert (award.held_points, award.written_off) == (0, written_off)
+
+
+def test_what_the_program_bore_stands_in_the_breakdown_also_after_an_edit() -> None:
+    desk, order = Desk(a_document(PER_EURO, points={"negative": "to_zero"})), an_order_paid("42.00")
+    desk.receives(order)
+    desk.spends(30)
+    desk.receives(a_refund(order, amount="42.00"))
+    assert (desk.award(order).written_off, borne_of(desk.award(order))) == (30, 30)
+    # 52.00 - 42.00 are kept: 10 points, which the member has spent already
+    desk.receives(an_order_paid("52.00", order_id=order.data.order_id, at=NOON + timedelta(hours=1)))
+    award = desk.award(order)
+    assert (award.held_points, award.written_off, borne_of(award)) == (10, 20, 20)
+    assert desk.balance() == (0, 0, 0)
+
+
+def test_what_the_program_bore_is_not_taken_for_what_expired() -> None:
+    """30 were borne while available was never touched; then all 100 expire, so that nobody owes for any of them."""
+    later = [(NOON + timedelta(days=1), a_document(PER_EURO, points={"expire": "1 months"}))]
+    first = a_document(PER_EURO, points={"negative": "pending_only", "expire": "1 months"})
+    desk, order = Desk(first, later=later), an_order_paid("100.00")
+    desk.receives(order, a_refund(order, amount="30.00"))
+    assert (desk.balance(), borne_of(desk.award(order))) == ((0, 100, 0), 30)
+    desk.reaches(NOON + timedelta(days=60))
+    desk.receives(a_refund(order, amount="70.00", at=NOON + timedelta(days=61)))
+    assert (desk.balance(), borne_of(desk.award(order))) == ((0, 0, 0), 30)
 
 
 def test_pending_only_never_touches_what_is_available() -> None:

@@ -40,6 +40,7 @@ from shared.events import (
     TierLowered,
     TierRaised,
 )
+from shared.events.fields import MAX_ID_LENGTH
 from tests.support.events import (
     MEMBER,
     NOON,
@@ -589,6 +590,23 @@ class TestPromises:
         assert desk.reward("entry:main:Gold:rise:0").state == "issued"
         desk.receives(an_event(drop, at=NOON + timedelta(days=1)))
         assert desk.reward("entry:main:Gold:rise:0").state == "voided"
+
+    def test_ids_of_promises_are_as_long_as_an_id_may_be_however_long_the_names_are(self) -> None:
+        long, mug = "x" * MAX_ID_LENGTH, Grant(kind="product", product_id="mug-1")
+        said = {"member_id": MEMBER, "referral_id": long, "role": "advocate"}
+        desk = RewardDesk(a_shop()).receives(
+            an_event(
+                TierRaised(member_id=MEMBER, level=long, since=NOON, rewards=(mug, mug)),
+                event_id=f"{long[1:]}y",
+            ),
+            an_event(TierRaised(member_id=MEMBER, level=long, since=NOON, rewards=(mug,)), event_id=long),
+            an_event(ReferralStarted(**said, rewards=(mug,))),
+            an_event(ReferralApproved(**said, rewards=(mug,))),
+        )
+        rewards = desk.book.shelf.rewards.of(KEY)
+        assert (len(rewards), max(map(len, rewards)) <= MAX_ID_LENGTH) == (5, True)
+        desk.receives(an_event(ReferralVoided(**said)))
+        assert sorted(each.state for each in rewards.values()) == ["issued"] * 3 + ["voided"] * 2
 
     def test_a_promise_keeps_its_end(self) -> None:
         grant = Grant(kind="coupon", percent="10", valid_until=NOON + timedelta(days=3))

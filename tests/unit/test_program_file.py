@@ -51,7 +51,7 @@ def test_a_fault_names_its_place_and_its_line() -> None:
     faults = faults_of(GOOD.replace("points: 1", "pionts: 1"))
     assert {
         "path": "ledger.earn[0].pionts",
-        "message": "this word is not known here",
+        "message": "this word is not known here; did you mean `points`?",
         "line": 9,
     } in faults
 

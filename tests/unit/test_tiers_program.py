@@ -56,7 +56,7 @@ def test_a_program_without_the_section_has_no_ladder() -> None:
         (1, {"earn_times": "11"}, "tiers.levels[1].earn_times", "at most 10"),
         (1, {"earn_times": "0"}, "tiers.levels[1].earn_times", "above 0"),
         (0, {"on_entry": {"points": "5"}}, "tiers.levels[0].on_entry", "customer.signed_up"),
-        (1, {"on_entry": {"points": "-5"}}, "tiers.levels[1].on_entry.points", "greater than"),
+        (1, {"on_entry": {"points": "-5"}}, "tiers.levels[1].on_entry.points", "write at least 1"),
         (1, {"form": "350.00 EUR"}, "tiers.levels[1].form", "not known"),
     ],
 )

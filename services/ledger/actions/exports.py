@@ -67,7 +67,7 @@ async def export_program(
         history = await _history(actions, connection, keys)
         for key in keys:
             settle(book, key, now)
-            for row in [*rows_of(book, key), *history[key[1]]]:
+            for row in [*rows_of(book, key, now), *history[key[1]]]:
                 yield row
     async for row in _households(actions, connection, program_id):
         yield row

@@ -1,20 +1,21 @@
 """What households ask: make a pool, invite, join, leave, dissolve it, and spend from each other.
 
 What a newcomer would get wrong: the pool is locked before its members, all of whom are locked then, in the order of
-their keys. So nobody joins or leaves while somebody spends; and nothing else ever waits for a pool.
+their keys. So nobody joins or leaves while somebody spends; and nothing else ever waits for a pool. Spends and holds of
+a household that come together share a transaction (see `together`), or they would stand in line for the pool's row.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.ledger.actions import Actions
-from services.ledger.actions.checkout import Wanted
+from pydantic import BaseModel
+
+from services.ledger.actions import Actions, checkout
+from services.ledger.actions.checkout import AnswerWith, Wanted
 from services.ledger.actions.rewards import on_the_shelf
-from services.ledger.domain import checkout
+from services.ledger.actions.together import Command
 from services.ledger.domain.book import Book
 from services.ledger.domain.households import Pool
 from services.ledger.domain.issued import Issued
@@ -23,7 +24,7 @@ from services.ledger.domain.lending import send_home
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.pooling import bring_for, buy_together
 from services.ledger.domain.pools import check_owner, offers_to, own_pool, pool_of, pool_terms_of
-from services.ledger.domain.records import Hold, MemberKey
+from services.ledger.domain.records import MemberKey
 from services.ledger.errors import InAnotherPool, NotInvited, PoolTaken, UnknownMember, UnknownReceiver
 from services.ledger.store import pools
 from shared.database import AnyConnection
@@ -114,44 +115,22 @@ async def part(
         return leave(book, pool, {key[1]}, how=LEFT, at=now)
 
 
-async def spend(
-    actions: Actions, connection: AnyConnection, key: MemberKey, wanted: Wanted, now: datetime
-) -> tuple[Hold, Book]:
+def spend(key: MemberKey, wanted: Wanted, *, answer: AnswerWith) -> Command:
     """Spend at once; what the member lacks comes from the others. The same id again is the same spend.
 
-    Raises:
-        UnknownMember, MemberErased, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints, SpendConflict,
-        NotWholeBlocks, NotUsable: see there.
+    Refused with UnknownMember, MemberErased, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints, SpendConflict,
+    NotWholeBlocks, NotUsable.
     """
-    async with _bringing(actions, connection, key, wanted, now) as book:
-        made = checkout.spend_at_once(
-            book, key, spend_id=wanted.id, points=wanted.points, now=now, asset=wanted.asset,
-            order_id=wanted.order_id, cart=wanted.cart,
-        )  # fmt: skip
-    return made, book
+    return _brought_together(checkout.spend(key, wanted, answer=answer), wanted)
 
 
-async def hold(
-    actions: Actions,
-    connection: AnyConnection,
-    key: MemberKey,
-    wanted: Wanted,
-    now: datetime,
-    *,
-    minutes: int | None,
-) -> tuple[Hold, Book]:
+def hold(key: MemberKey, wanted: Wanted, *, minutes: int | None, answer: AnswerWith) -> Command:
     """Set points aside; what the member lacks comes from the others. The same id again is the same hold.
 
-    Raises:
-        UnknownMember, MemberErased, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints, HoldConflict,
-        NotWholeBlocks, NotUsable: see there.
+    Refused with UnknownMember, MemberErased, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints, HoldConflict,
+    NotWholeBlocks, NotUsable.
     """
-    async with _bringing(actions, connection, key, wanted, now) as book:
-        made = checkout.hold_for_checkout(
-            book, key, hold_id=wanted.id, points=wanted.points, now=now, minutes=minutes, asset=wanted.asset,
-            order_id=wanted.order_id, cart=wanted.cart,
-        )  # fmt: skip
-    return made, book
+    return _brought_together(checkout.hold(key, wanted, minutes=minutes, answer=answer), wanted)
 
 
 async def redeem(
@@ -214,14 +193,13 @@ async def send_all_home(actions: Actions, connection: AnyConnection, now: dateti
     return bool(found)
 
 
-@asynccontextmanager
-async def _bringing(
-    actions: Actions, connection: AnyConnection, key: MemberKey, wanted: Wanted, now: datetime
-) -> AsyncIterator[Book]:
-    """The book of the pool, in which the member has as much as they want to spend."""
-    orders = [wanted.order_id] if wanted.order_id is not None else []
-    async with actions.command(connection, key, now, holds=[wanted.id], orders=orders, pools=()) as book:
+def _brought_together(command: Command, wanted: Wanted) -> Command:
+    """The same, once the pool has brought what the member lacks; a hold or spend that is there brings nothing."""
+
+    def decide(book: Book, key: MemberKey, now: datetime) -> BaseModel:
         own_pool(book, key)
         if book.holds.get(key, wanted.id) is None:
             bring_for(book, key, wanted.id, wanted.points, wanted.asset, at=now)
-        yield book
+        return command.decide(book, key, now)
+
+    return replace(command, decide=decide, pooling=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Protocol
 
 from services.ledger.actions import Actions
 from services.ledger.domain import issuing, rewards, using
@@ -12,6 +13,24 @@ from services.ledger.domain.records import MemberKey
 from services.ledger.errors import UnknownReward
 from shared.database import AnyConnection
 from shared.events import Grant
+
+
+class Redeem(Protocol):
+    """How a member buys a reward of the catalogue: out of their own purse, or their household's."""
+
+    async def __call__(
+        self,
+        actions: Actions,
+        connection: AnyConnection,
+        key: MemberKey,
+        *,
+        reward: str,
+        reward_id: str,
+        charity: str | None,
+        now: datetime,
+    ) -> tuple[Issued, Book]:
+        """The reward, and the book after it."""
+        ...
 
 
 async def redeem(

@@ -29,7 +29,8 @@ class Command:
 
     The key that it is decided with is the one of the member whom the asked one was merged into, where that was done.
 
-    `orders` and `holds` name what else than the member's open awards, lots and holds it touches.
+    `orders` and `holds` name what else than the member's open awards, lots and holds it touches; `pooling`: the
+    member's household, too.
     """
 
     key: MemberKey
@@ -37,6 +38,7 @@ class Command:
     status: int = 200
     orders: tuple[str, ...] = ()
     holds: tuple[str, ...] = ()
+    pooling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def _needs_of(commands: Sequence[Command], now: datetime) -> Needs:
         detailed=set(members),
         orders={(command.key, order_id) for command in commands for order_id in command.orders},
         holds={(command.key, hold_id) for command in commands for hold_id in command.holds},
+        pooling={command.key for command in commands if command.pooling},
     )
 
 

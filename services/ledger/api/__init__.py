@@ -6,6 +6,7 @@ from services.ledger.api import (
     adjustments,
     budgets,
     bulk,
+    bulk_members,
     checkout,
     coupons,
     exports,
@@ -40,4 +41,5 @@ routers = (
     merging.router,
     reports.router,
     bulk.router,
+    bulk_members.router,
 )

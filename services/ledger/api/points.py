@@ -14,12 +14,18 @@ from services.ledger.errors import UnknownDecision, UnknownMember
 from services.ledger.schemas import AssetBalance
 from services.ledger.schemas.points import Balances, Decision, Entry, Lots
 from services.ledger.views import FIRST_LOT
+from shared.events.fields import NO_NUL
+from shared.http.auth import OtherMember, requires
 from shared.http.idempotency import door_router
 from shared.http.openapi import refuses
 from shared.http.paging import Cursors, CursorText, Limit, Page
 from shared.http.transaction import Reading, connection_of
+from shared.tokens import Caller
 
 router = door_router(tags=["points"])
+
+Anybody = Annotated[Caller, requires("ledger:read", members=True)]
+EventId = Annotated[str, Path(max_length=200, examples=["evt-1"])]
 
 LOTS = Cursors("lots", tuple[str, datetime | None, datetime, int])
 IN_SPENDING_ORDER = ("asset", "expires_at", "opened_at", "lot_no")
@@ -112,11 +118,29 @@ async def statement(
 async def decision(
     request: Request,
     member_id: MemberId,
-    event_id: Annotated[str, Path(max_length=200, examples=["evt-1"])],
+    event_id: EventId,
     caller: Reader,
     connection: Reading,
 ) -> Decision:
     """What an event earned, and what every rule said to it, with the numbers."""
+    return await reading_of(request).decision(
+        connection, await home_of(request, connection, caller, member_id), event_id
+    )
+
+
+@router.get("/decisions/{event_id}", responses=refuses(UnknownDecision, UnknownMember, OtherMember))
+async def decision_on_event(
+    request: Request,
+    event_id: EventId,
+    caller: Anybody,
+    connection: Reading,
+    member_id: Annotated[
+        str, Query(max_length=200, pattern=NO_NUL, description="Whose it is.", examples=["customer-7"])
+    ],
+) -> Decision:
+    """The same by the event alone: what it earned its member, and what every rule said to it."""
+    if not caller.may_see(member_id):
+        raise OtherMember("The token is another member's.")
     return await reading_of(request).decision(
         connection, await home_of(request, connection, caller, member_id), event_id
     )

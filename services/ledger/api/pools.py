@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from services.ledger.actions import pools
+from services.ledger.actions.together import Command
 from services.ledger.api.checkout import hold_out, spend_out, wanted_of
-from services.ledger.api.door import MemberId, Reader, Writer, actions_of, home_of, now_of
-from services.ledger.api.rewards import issued_out
+from services.ledger.api.door import MemberId, Reader, Together, Writer, actions_of, home_of, key_of, now_of
+from services.ledger.api.rewards import bought
 from services.ledger.domain.households import Pool
 from services.ledger.errors import (
     CharityUnknown,
@@ -40,6 +41,7 @@ from services.ledger.schemas.rewards import IssuedOut, RedemptionIn
 from shared.http.idempotency import DryRun, Write, door_router
 from shared.http.openapi import refuses
 from shared.http.transaction import Reading
+from shared.tokens import Caller
 
 router = door_router(prefix="/members/{member_id}/pool", tags=["pools"])
 
@@ -133,27 +135,16 @@ async def dissolve(request: Request, member_id: MemberId, caller: Writer, write:
     return _pool_out(await pools.part(actions_of(request), write, key, now_of(request), dissolving=True))
 
 
-@router.post("/spends", status_code=201, responses=refuses(*SPENDING, SpendConflict))
-async def spend(
-    request: Request, member_id: MemberId, body: SpendIn, caller: Writer, write: Write
-) -> SpendOut:
+@router.post("/spends", status_code=201, response_model=SpendOut, responses=refuses(*SPENDING, SpendConflict))
+async def spend(member_id: MemberId, body: SpendIn, caller: Writer, together: Together) -> Response:
     """Spend points at once; what the member lacks comes from the others. The same id again is the same spend."""
-    wanted = wanted_of(body, body.spend_id, member_id)
-    made, book = await pools.spend(
-        actions_of(request), write, await home_of(request, write, caller, member_id), wanted, now_of(request)
-    )
-    return spend_out(made, book)
+    return await together.answer(spend_command(caller, member_id, body))
 
 
-@router.post("/holds", status_code=201, responses=refuses(*SPENDING, HoldConflict))
-async def hold(request: Request, member_id: MemberId, body: HoldIn, caller: Writer, write: Write) -> HoldOut:
+@router.post("/holds", status_code=201, response_model=HoldOut, responses=refuses(*SPENDING, HoldConflict))
+async def hold(member_id: MemberId, body: HoldIn, caller: Writer, together: Together) -> Response:
     """Set points aside for a checkout; what the member lacks comes from the others. Capture and release as any hold."""
-    wanted = wanted_of(body, body.hold_id or str(uuid.uuid4()), member_id)
-    key = await home_of(request, write, caller, member_id)
-    made, book = await pools.hold(
-        actions_of(request), write, key, wanted, now_of(request), minutes=body.minutes
-    )
-    return hold_out(made, book)
+    return await together.answer(hold_command(caller, member_id, body))
 
 
 @router.post("/redemptions", status_code=201, responses=refuses(*REDEEMING))
@@ -166,16 +157,19 @@ async def redeem(
     dry_run: DryRun = False,
 ) -> IssuedOut:
     """Buy a reward; what the member lacks of its price comes from the others. A dry run tells no code."""
-    issued, book = await pools.redeem(
-        actions_of(request),
-        write,
-        await home_of(request, write, caller, member_id),
-        reward=body.reward,
-        reward_id=body.reward_id or str(uuid.uuid4()),
-        charity=body.charity,
-        now=now_of(request),
-    )
-    return issued_out(issued, book, with_code=not dry_run)
+    return await bought(pools.redeem, request, member_id, body, caller, write, dry_run=dry_run)
+
+
+def spend_command(caller: Caller, member_id: str, body: SpendIn) -> Command:
+    """What is asked of the ledger, and how it answers."""
+    wanted = wanted_of(body, body.spend_id, member_id)
+    return pools.spend(key_of(caller, member_id), wanted, answer=spend_out)
+
+
+def hold_command(caller: Caller, member_id: str, body: HoldIn) -> Command:
+    """What is asked of the ledger, and how it answers."""
+    wanted = wanted_of(body, body.hold_id or str(uuid.uuid4()), member_id)
+    return pools.hold(key_of(caller, member_id), wanted, minutes=body.minutes, answer=hold_out)
 
 
 def _pool_out(pool: Pool) -> PoolOut:

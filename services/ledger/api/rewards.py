@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Header, Path, Query, Request
 
 from services.ledger.actions import rewards
+from services.ledger.actions.rewards import Redeem
 from services.ledger.api.door import MemberId, Writer, actions_of, home_id_of, home_of, now_of, showcase_of
 from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Issued
@@ -42,7 +43,7 @@ from shared.http.auth import OtherMember, requires
 from shared.http.idempotency import DryRun, Write, door_router
 from shared.http.openapi import refuses
 from shared.http.paging import Cursors, CursorText, Limit, Page
-from shared.http.transaction import Reading
+from shared.http.transaction import Connection, Reading
 from shared.money import minor_units
 from shared.tokens import Caller
 
@@ -111,16 +112,7 @@ async def redeem(
     dry_run: DryRun = False,
 ) -> IssuedOut:
     """Buy a reward: its price leaves the lots, and it is issued with its code. A dry run tells no code."""
-    issued, book = await rewards.redeem(
-        actions_of(request),
-        write,
-        await home_of(request, write, caller, member_id),
-        reward=body.reward,
-        reward_id=body.reward_id or str(uuid.uuid4()),
-        charity=body.charity,
-        now=now_of(request),
-    )
-    return issued_out(issued, book, with_code=not dry_run)
+    return await bought(rewards.redeem, request, member_id, body, caller, write, dry_run=dry_run)
 
 
 @router.get("/members/{member_id}/rewards", responses=refuses(UnknownMember))
@@ -218,6 +210,29 @@ async def give(
         gives=gives,
         reward_id=body.gift_id or str(uuid.uuid4()),
         reason=body.reason,
+        now=now_of(request),
+    )
+    return issued_out(issued, book, with_code=not dry_run)
+
+
+async def bought(
+    redeem: Redeem,
+    request: Request,
+    member_id: str,
+    body: RedemptionIn,
+    caller: Caller,
+    connection: Connection,
+    *,
+    dry_run: bool,
+) -> IssuedOut:
+    """What a member bought, out of their own purse or their household's (`redeem`), as it is answered."""
+    issued, book = await redeem(
+        actions_of(request),
+        connection,
+        await home_of(request, connection, caller, member_id),
+        reward=body.reward,
+        reward_id=body.reward_id or str(uuid.uuid4()),
+        charity=body.charity,
         now=now_of(request),
     )
     return issued_out(issued, book, with_code=not dry_run)

@@ -162,7 +162,10 @@ def credit(
     held = award.held_points if award.order_id else None
     if account == AVAILABLE:
         expires_at = expiry_when_opened(book, key[0], program, award.asset, at)
-        open_lot(book, transfer, expires_at)
+        lot = open_lot(book, transfer, expires_at)
+        expires_at = (
+            expires_at if lot is None else lot.expires_at
+        )  # opened late, it may have lived on meanwhile
         book.announce(
             transfer, PointsEarned, expires_at=expires_at, kind=award.kind, rules=rules, order_points=held
         )
@@ -194,7 +197,8 @@ def activate(book: Book, award: Award, program: LedgerProgram) -> None:
         order_id=award.order_id,
     )
     expires_at = expiry_when_opened(book, key[0], program, award.asset, at)
-    open_lot(book, transfer, expires_at)
+    lot = open_lot(book, transfer, expires_at)
+    expires_at = expires_at if lot is None else lot.expires_at
     was_active(book, key, at)
     held = award.held_points if award.order_id else None
     book.announce(transfer, PointsEarned, kind=award.kind, order_points=held, expires_at=expires_at)

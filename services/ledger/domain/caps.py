@@ -109,11 +109,12 @@ class Usages:
         self._book.usage.put(self._key, (rule, bucket), counted)
 
 
-def free(book: Book, key: MemberKey, rule: str, bucket: str) -> None:
-    """Give one time back: the exception for a removed review, which frees its product."""
+def free(book: Book, key: MemberKey, rule: str, bucket: str, points: Share) -> None:
+    """Give one time and its points back: the exception for a removed review, which frees its product."""
     usage = book.usage.get(key, (rule, bucket))
     if usage is not None and usage.times:
-        book.usage.put(key, (rule, bucket), replace(usage, times=usage.times - 1))
+        left = max(0, usage.points - points)
+        book.usage.put(key, (rule, bucket), replace(usage, times=usage.times - 1, points=left))
 
 
 def said(cap: Cap) -> str:

@@ -10,9 +10,11 @@ so that "why did I get nothing?" has an answer.
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain import caps
+from services.ledger.domain.activity import was_active
 from services.ledger.domain.allowances import usages_of
 from services.ledger.domain.awards import Origin, credit, explanation, grant, state_of
 from services.ledger.domain.book import Book
@@ -33,13 +35,18 @@ from shared.events import (
     Grant,
     ReferralStarted,
     ReviewPublished,
+    TierRaised,
 )
+from shared.events.fields import bounded_id
 from shared.events.loyalty import ReferralChanged
+from shared.orders.paid import plain
 from shared.rows import replace
 
 ENTRY_REWARD = "entry_reward"
 """The kind of what a level gives on the way up; it does not count as earned."""
 SIGNED_UP, SHARED, REVIEWED = "customer.signed_up", "content.shared", "review.published"
+SPARE = len(":welcome:999999")
+"""What is put behind the name of a promise: its ids may be as long as any, but no longer."""
 RESERVED = frozenset({"order.paid", SIGNED_UP, SHARED, REVIEWED, *OCCASIONS})
 """No activity may call itself so: rules of these triggers are asked by the event or the calendar alone."""
 
@@ -82,9 +89,10 @@ def take_back_review(event: Event[Any], book: Book, key: MemberKey) -> bool:
             found = True
             program = book.versions_of(key[0]).at(event.time).rules
             if award.held_points:  # told once more, it frees nothing more
+                given = {name: Fraction(points) / unit for name, points, unit in award.breakdown["rules"]}
                 for rule, bucket in award.breakdown.get("subjects", []):
                     if _is_of_product(bucket):
-                        caps.free(book, key, rule, bucket)
+                        caps.free(book, key, rule, bucket, plain(given.get(rule, Fraction(0))))
             hold_target(book, award, program, 0, cause=event.id, at=event.time)
     return found
 
@@ -121,6 +129,7 @@ def pay_grants(
         )
         book.put_award(award)
         credit(book, award, version.rules, each.points, kind=kind, cause=cause, at=at)
+        was_active(book, key, at)
 
 
 def take_back_grants(book: Book, key: MemberKey, name: str, *, cause: str, at: datetime) -> None:
@@ -158,8 +167,13 @@ def take_back_entry_rewards(
 def referral_name(data: ReferralChanged) -> str:
     """Under which name a side's rewards of a referral are paid; the welcome's begins alike, so that it is taken back
     with the rest."""
-    name = f"referral:{data.referral_id}:{data.role}"
+    name = bounded_id(f"referral:{data.referral_id}:{data.role}", spare=SPARE)
     return f"{name}:welcome" if isinstance(data, ReferralStarted) else name
+
+
+def entry_name(event: Event[TierRaised]) -> str:
+    """Under which name the entry rewards of a rise are paid: the rise's own, so that the next one pays again."""
+    return bounded_id(f"entry:{event.data.ladder}:{event.data.level}:{event.id}", spare=SPARE)
 
 
 def award_id_of(event: Event[Any], asset: str) -> str:

@@ -147,14 +147,16 @@ class _Reckoning:
 
     def _amounts_for(self, ready: ReadyRule, order: Order) -> Sequence[Share]:
         rule, kept = ready.rule, self._facts.kept
-        amounts = quantities(order, kept) if ready.by_item else basis_by_line(order, rule.basis, kept)
+        amounts = (
+            quantities(order, kept, rule.basis) if ready.by_item else basis_by_line(order, rule.basis, kept)
+        )
         self._amounts[rule.measure] = amounts
         return amounts
 
     def _bounded(self, rule: Rule, numbers: list[Share]) -> list[Share]:
         """Whole units over all lines of the rule together, then the room of its cap: both shrink in proportion."""
         given = bound = per(sum(numbers), self._unit)
-        if rule.whole_units:
+        if rule.whole_units and rule.rate:
             bound = given // rule.rate * rule.rate
         bound = self._allowed(rule, bound)
         return numbers if bound == given else [number * Fraction(bound) / given for number in numbers]

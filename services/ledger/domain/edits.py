@@ -37,7 +37,7 @@ from services.ledger.domain.orders import (
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.reasking import Reasked
 from services.ledger.domain.records import Award, MemberKey, Purchase
-from services.ledger.domain.refunds import hold_target
+from services.ledger.domain.refunds import BORNE, borne_of, hold_target
 from services.ledger.domain.returns import return_spent
 from shared.events import Event, OrderPaid
 from shared.orders import Order, order_of
@@ -148,6 +148,8 @@ def _edited(
     """The award as the edit makes it, still holding what it held."""
     if award.asked_at != award.happened_at:
         breakdown = breakdown | {"asked_at": award.asked_at.isoformat()}
+    if borne_of(award):
+        breakdown = breakdown | {BORNE: borne_of(award)}
     edited = replace(
         award,
         points=earned.points,

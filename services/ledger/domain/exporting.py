@@ -37,13 +37,15 @@ GIVEN = (
 """What is told of what a reward gives; its code and its end are told with the reward."""
 
 
-def rows_of(book: Book, key: MemberKey) -> Iterator[ImportRow]:
-    """What an import needs to make the member again; their statement is not in the book, and comes apart."""
+def rows_of(book: Book, key: MemberKey, now: datetime) -> Iterator[ImportRow]:
+    """What an import needs to make a member again who is settled up to `now`; their statement is not in the book, and
+    comes apart.
+    """
     yield from _about(book, key)
     yield from _rewards(book, key)
     yield from _usage(book, key)
     orders = dict(_orders(book, key))
-    yield from _lots(book, key, set(orders))
+    yield from _lots(book, key, set(orders), now)
     for award in book.awards.of(key).values():
         if award.award_id not in orders and award.state in (PENDING, WAITING) and award.held_points:
             # Where it waits for a fulfilment that has no order, nothing can come of it there but the points.
@@ -160,7 +162,8 @@ def without_none(row: ImportRow) -> ImportRow:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def _lots(book: Book, key: MemberKey, orders: set[str]) -> Iterator[ImportRow]:
+def _lots(book: Book, key: MemberKey, orders: set[str], now: datetime) -> Iterator[ImportRow]:
+    """What remains in lots or is held out of them; what is held of one that has expired would expire once released."""
     held: Counter[tuple[str, int]] = Counter()
     for hold in book.holds.of(key).values():
         if hold.state == OPEN:
@@ -168,7 +171,7 @@ def _lots(book: Book, key: MemberKey, orders: set[str]) -> Iterator[ImportRow]:
                 held[(hold.asset, each.lot_no)] += each.points
     for place, lot in book.lots.of(key).items():
         points = lot.remaining + held[place]
-        if points:
+        if points and (lot.expires_at is None or lot.expires_at > now):
             yield _lot(key, lot, points, orders) | _owner(book, lot)
     for asset, balance in book.balances.of(key).items():
         if balance.available < 0:

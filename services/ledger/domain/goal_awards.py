@@ -18,7 +18,7 @@ from services.ledger.domain.allowances import Allowances
 from services.ledger.domain.awards import Origin, grant, state_of, stored_cuts
 from services.ledger.domain.book import Book
 from services.ledger.domain.conditions import Facts, unmet
-from services.ledger.domain.counted import Counted, as_stored
+from services.ledger.domain.counted import Counted, as_stored, counted_of
 from services.ledger.domain.earned import PROGRAM, Answer, Earned
 from services.ledger.domain.goals import Goal, Part, Reached, Step, reaching, steps_of, worth
 from services.ledger.domain.keeping import kept_of
@@ -155,6 +155,24 @@ def hold_reached(
     return steps, total, reached
 
 
+def counted_and_gone(book: Book, key: MemberKey, reached: Reached) -> int:
+    """What caps and budgets have counted of a period that two members brought together, and its awards do not hold.
+
+    One member's award is given again without being counted again. Of two, a merge leaves only the steps that each held,
+    and what is reached again is a new award: so much of it was counted before.
+    """
+    if not reached.joined:
+        return 0
+    awards = [book.awards.get(key, award_id) for award_id in reached.awards]
+    bounded = [award for award in awards if award is not None and "room" in award.breakdown]
+    return sum(_counted(book, award) - award.held_points for award in bounded)
+
+
+def _counted(book: Book, award: Award) -> int:
+    program = book.versions_of(award.program_id).numbered(award.program_version).rules
+    return sum(int(each.points) for each in counted_of(award, program) if each.rule == PROGRAM)
+
+
 def _hold_period(
     book: Book, key: MemberKey, rule: str, period: str, *, is_less: bool, cause: str, at: datetime
 ) -> None:
@@ -162,8 +180,8 @@ def _hold_period(
     steps, total, reached = hold_reached(book, key, rule, period, is_less=is_less, cause=cause, at=at)
     first = reached.ends[-1] if reached.ends else 0
     if total > first and not (is_less and reached.joined):
-        award_id = goal_award_id(reached, first)
-        _award_steps(book, key, rule, period, award_id, steps, first, total, cause=cause, at=at)
+        award_id, paid = goal_award_id(reached, first), counted_and_gone(book, key, reached)
+        _award_steps(book, key, rule, period, award_id, steps, first, total, paid=paid, cause=cause, at=at)
         book.goals_reached.put(key, (rule, period), reached.with_award(award_id, total))
 
 
@@ -213,15 +231,17 @@ def _award_steps(
     first: int,
     end: int,
     *,
+    paid: int,
     cause: str,
     at: datetime,
 ) -> None:
+    """A new award of these steps; `paid` of it were counted against caps and budgets before."""
     by = reaching(steps, end - 1)
     program = book.versions_of(key[0]).numbered(by.program_version).rules
     goal = program.goal(rule)
     assert goal is not None, f"{by.order_id} reaches {rule}, which its version does not know"
     wanted = worth(steps, first, end)
-    points, bounds = _allowed(book, key, goal.asset, wanted, at)
+    points, bounds = _allowed(book, key, goal.asset, wanted, paid, at)
     breakdown: dict[str, Any] = {
         "rules": [[rule, points, 1]],
         "lines": [],
@@ -237,20 +257,25 @@ def _award_steps(
     grant(book, key, program, origin, earned, breakdown=breakdown, state=_state(program, goal.asset, by))
 
 
-def _allowed(book: Book, key: MemberKey, asset: str, wanted: int, at: datetime) -> tuple[int, dict[str, Any]]:
-    """What the program's caps and budgets of the event's time leave of it, counted; and what is stored about that."""
+def _allowed(
+    book: Book, key: MemberKey, asset: str, wanted: int, paid: int, at: datetime
+) -> tuple[int, dict[str, Any]]:
+    """What the program's caps and budgets of the event's time leave of it, counted but for what was counted before;
+    and what is stored about that."""
     version = book.versions_of(key[0]).at(at)
     program = version.rules
     if asset not in program.bounded:
         return wanted, as_stored(())
+    again = max(0, min(wanted, paid))
     allowances = Allowances(book, key, program, Facts(trigger=PAID, at=at.astimezone(program.zone)))
-    room = allowances.whole_room(asset, wanted)
+    room = allowances.whole_room(asset, wanted - again)
     assert room is not None, f"the program bounds {asset}"
-    points = min(wanted, room)
+    points = min(wanted - again, room)
     if points:
         allowances.count_whole(asset, points)
     counted = [Counted(version.number, PROGRAM, 1, points, points)] if points else []
-    return points, {"room": {PROGRAM: str(room)}} | as_stored(counted) | stored_cuts(allowances.cuts, asset)
+    stored = as_stored(counted) | stored_cuts(allowances.cuts, asset)
+    return again + points, {"room": {PROGRAM: str(again + room)}} | stored
 
 
 def _state(program: LedgerProgram, asset: str, by: Part) -> tuple[str, datetime | None]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from services.ledger.domain.activity import kept_alive
 from services.ledger.domain.book import Book
 from services.ledger.domain.expiring import first_look, without_past
 from services.ledger.domain.records import AVAILABLE, EXPIRED, Draw, Lot, MemberKey, Transfer
@@ -120,7 +121,7 @@ def open_lot(book: Book, transfer: Transfer, expires_at: datetime | None) -> Lot
         amount,
         amount,
     )
-    lot = follow_late(book, key, lot)
+    lot = kept_alive(book, key, follow_late(book, key, lot))
     book.put_lot(lot)
     if lot.expires_at is not None:
         book.schedule(key, first_look(book, lot))

@@ -146,6 +146,7 @@ def _join_persons(book: Book, survivor: MemberKey, other: MemberKey, at: datetim
         return
     entered = theirs.segments_at(at) - mine.segments_at(at)
     told = theirs if mine.birthday is None else mine
+    active = max(mine, theirs, key=lambda each: (each.active_until is not None, each.active_until))
     first = [each for each in (mine.first_paid_at, theirs.first_paid_at) if each is not None]
     joined = replace(
         mine,
@@ -155,6 +156,8 @@ def _join_persons(book: Book, survivor: MemberKey, other: MemberKey, at: datetim
         first_paid_at=min(first, default=None),
         segments=(*mine.segments, *(SegmentChange(at, each, True) for each in sorted(entered))),
         celebrated=latest([*mine.celebrated, *theirs.celebrated]),
+        active_from=active.active_from,
+        active_until=active.active_until,
     )
     book.persons.put(survivor, "", joined)
     book.persons.put(other, "", Person(*other))

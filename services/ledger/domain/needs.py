@@ -16,7 +16,7 @@ from services.ledger.domain.book import Book
 from services.ledger.domain.budgets import BudgetKey
 from services.ledger.domain.caps import bucket_of
 from services.ledger.domain.conditions import Facts
-from services.ledger.domain.deeds import award_id_of, facts_of, referral_name, trigger_of
+from services.ledger.domain.deeds import award_id_of, entry_name, facts_of, referral_name, trigger_of
 from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.goals import have_goals
 from services.ledger.domain.issued import ShelfNeeds
@@ -167,7 +167,7 @@ def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram
             needs.detailed.add(key)
             needs.rewarded.add(key)
         case TierRaised():
-            _add_grants(needs, key, f"entry:{data.ladder}:{data.level}:{event.id}", data.rewards)
+            _add_grants(needs, key, entry_name(event), data.rewards)
         case _:
             _add_deed(needs, event, key, program)
 

@@ -55,6 +55,9 @@ class Person(Row, frozen=True, gc=False):
     first_paid_at: datetime | None = None
     segments: tuple[SegmentChange, ...] = ()
     celebrated: tuple[Celebrated, ...] = ()
+    active_from: datetime | None = None
+    active_until: datetime | None = None
+    """Kept where points live by activity: the latest stretch of it in which no gap let anything expire."""
 
     def zone_or(self, other: ZoneInfo) -> ZoneInfo:
         """The member's own time zone, else this one."""

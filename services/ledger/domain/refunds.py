@@ -8,6 +8,9 @@ taken), and only what is still missing is a deficit, by the program's policy.
 Example: an order earned 500, the member bought `five off` for 400 with them and has 100 left. The order comes back: 100
 are taken, the coupon is voided, its 400 return and are taken. Had it been used, the member would owe 400.
 
+Under `to_zero` the program would bear these 400: they count as reversed, nothing is booked, and the breakdown of the
+award names them (`borne`). Under `pending_only` it bears whatever is no longer pending and did not expire.
+
 What a newcomer would get wrong: held points are out of reach. Where they are all that is left, the member owes.
 """
 
@@ -35,6 +38,9 @@ from services.ledger.domain.rewards import void_bought_since
 from shared.events import PointsReversed
 from shared.rows import replace
 
+BORNE = "borne"
+"""In the breakdown of an award: what the program bore of what was taken back."""
+
 
 def hold_target(
     book: Book, award: Award, program: LedgerProgram, target: int, *, cause: str, at: datetime
@@ -60,6 +66,7 @@ def _give_again(
     """An earlier refund took too much, or the order grew: never above the award."""
     bearable = min(award.written_off, points)
     more = replace(award, reversed=award.reversed - points, written_off=award.written_off - bearable)
+    more = _bearing(more, max(0, borne_of(award) - bearable))
     book.put_award(more)
     if points > bearable:
         book.schedule((award.program_id, award.member_id), award.due_at)
@@ -85,22 +92,23 @@ def _take_available(
     book: Book, award: Award, program: LedgerProgram, points: int, *, cause: str, at: datetime
 ) -> None:
     key = (award.program_id, award.member_id)
-    written_off = _count_expired(book, key, award, points)
-    draws, missing = _take_from_lots(book, key, award, points - written_off)
+    expired = _count_expired(book, key, award, points)
+    wanted, borne = points - expired, 0
+    draws, missing = _take_from_lots(book, key, award, wanted)
     policy = program.policy_for(award.asset).negative
     if missing and policy is not Negative.PENDING_ONLY:
-        wanted = points - written_off
         void_bought_since(book, key, award.asset, wanted, since=award.happened_at, cause=cause, at=at)
         draws, missing = _take_from_lots(book, key, award, wanted)
     if policy is Negative.PENDING_ONLY:
-        draws, written_off, missing = [], points, 0
+        draws, borne = [], wanted
     elif policy is Negative.TO_ZERO:
-        written_off, missing = written_off + missing, 0
-    less = replace(award, reversed=award.reversed + points, written_off=award.written_off + written_off)
+        borne = missing
+    less = replace(award, reversed=award.reversed + points, written_off=award.written_off + expired + borne)
+    less = _bearing(less, borne_of(award) + borne)
     book.put_award(less)
-    if points > written_off:
+    if wanted > borne:
         remove(book, key, award.asset, draws)
-        _reverse(book, less, AVAILABLE, points - written_off, cause=cause, at=at)
+        _reverse(book, less, AVAILABLE, wanted - borne, cause=cause, at=at)
 
 
 def _count_expired(book: Book, key: MemberKey, award: Award, points: int) -> int:
@@ -110,7 +118,19 @@ def _count_expired(book: Book, key: MemberKey, award: Award, points: int) -> int
         for (asset, _), lot in book.lots.of(key).items()
         if asset == award.asset and lot.award_id == award.award_id
     )
-    return max(0, min(points, expired - award.written_off))
+    return max(0, min(points, expired - (award.written_off - borne_of(award))))
+
+
+def borne_of(award: Award) -> int:
+    """What of the reversed points the program bore: they were spent, and its policy lets nobody owe for them."""
+    return int(award.breakdown.get(BORNE, 0)) if award.written_off else 0
+
+
+def _bearing(award: Award, points: int) -> Award:
+    """The award, whose breakdown names what the program bears."""
+    if points == borne_of(award):
+        return award
+    return replace(award, breakdown={**award.breakdown, BORNE: points})
 
 
 def _taken_to(award: Award) -> str:

@@ -81,7 +81,8 @@ class Rule:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bounded", bool(self.caps) or self.budget is not None)
-        object.__setattr__(self, "measure", "item" if self.effect is Effect.PER_ITEM else repr(self.basis))
+        items = "items with gift cards" if self.basis.gift_cards else "items"
+        object.__setattr__(self, "measure", items if self.effect is Effect.PER_ITEM else repr(self.basis))
         if self.basis == ITEMS:
             object.__setattr__(self, "basis", ITEMS)
 

@@ -12,6 +12,9 @@ CREATE TABLE ledger.person (
     segments jsonb NOT NULL DEFAULT '[]',
     -- [[occasion, day], ...], the latest day on which each was celebrated
     celebrated jsonb NOT NULL DEFAULT '[]',
+    -- kept where points live by activity: the latest stretch of it in which no gap let anything expire
+    active_from timestamptz,
+    active_until timestamptz,
     PRIMARY KEY (program_id, member_id)
 ) WITH (fillfactor = 80);
 

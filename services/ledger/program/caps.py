@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from services.ledger.domain.budgets import Budget
+from services.ledger.domain.deeds import RESERVED
 from services.ledger.domain.donations import is_donation
 from services.ledger.domain.rules import Cap
 from services.ledger.program.assets import amount_of, credit_in
@@ -40,13 +41,15 @@ def caps_of(reader: Reader, words: EarnRule, asset: str, path: Path) -> tuple[Ca
         if found is None:
             reader.fault(place, f"write `1 per product` or `500 per month`, not {text!r}")
             continue
+        _check_subject(reader, words.on, found["by"], place)
         _add(reader, caps, Cap(times=int(found["count"]), by=_by(found), rejects=rejects), place)
     for place, text in _each(words.at_most, (*path, "at_most")):
         found = AMOUNT.fullmatch(text)
         points = _points(reader, found["amount"], asset, place) if found is not None else None
         if found is None:
-            reader.fault(place, f"write `1 per product` or `500 per month`, not {text!r}")
+            reader.fault(place, f"write `500 per month` or `50 per day`, not {text!r}")
         elif points is not None:
+            _check_subject(reader, words.on, found["by"], place)
             _add(reader, caps, Cap(points=points, by=_by(found), rejects=rejects), place)
     return tuple(caps)
 
@@ -104,6 +107,10 @@ def _budget(reader: Reader, text: str, asset: str, name: str, beyond: str, path:
     found = BUDGET.fullmatch(text)
     assert found is not None, "any text is an amount, perhaps with a period"
     times = TIMES.fullmatch(found["amount"])
+    if not text[:1].isdecimal():
+        what = "write `100000 points`, `500 times` or `200.00 EUR per month`"
+        reader.fault(path, f"{what}, not {text!r}")
+        return None
     amount = int(times[1]) if times else _points(reader, found["amount"], asset, path)
     if amount is None:
         return None
@@ -136,6 +143,17 @@ def _add(reader: Reader, caps: list[Cap], cap: Cap, path: Path) -> None:
         reader.fault(path, "another cap counts the same; keep the smaller one")
     else:
         caps.append(cap)
+
+
+def _check_subject(reader: Reader, trigger: str, by: str, path: Path) -> None:
+    """What no event of the trigger names would make one bucket of all of them: a cap for a lifetime."""
+    answering = {"product": "review.published", "network": "content.shared"}.get(by)
+    if answering is not None and trigger != answering:
+        reader.fault(path, f"{answering} names a {by}, {trigger} does not; write `per day` or `per lifetime`")
+    elif by == "subject" and trigger in RESERVED:
+        reader.fault(
+            path, f"activities have a subject, {trigger} has none; write `per day` or `per lifetime`"
+        )
 
 
 def _by(found: re.Match[str]) -> tuple[str, ...]:

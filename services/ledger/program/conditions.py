@@ -18,6 +18,7 @@ from services.ledger.program.reading import Reader
 from services.ledger.words.conditions import If
 from services.ledger.words.earning import EarnRule
 from services.ledger.words.kinds import Wanted
+from shared.money import DIGITS
 from shared.program_file import Path
 
 LINE_WORDS = ("category", "brand", "product", "sku", "collection")
@@ -71,6 +72,11 @@ def _of_order(reader: Reader, words: If, path: Path) -> list[Condition]:
     if words.order_at_least is not None:
         found.append(conditions.OrderAtLeast(*reader.money(words.order_at_least, (*path, "order_at_least"))))
     if words.currency is not None:
+        if words.currency not in DIGITS:
+            reader.fault(
+                (*path, "currency"),
+                f"write a currency by its three letters, such as `EUR`, not {words.currency!r}",
+            )
         found.append(conditions.InCurrency(words.currency))
     return found
 
@@ -122,10 +128,17 @@ def _of_time(reader: Reader, words: If, path: Path) -> list[Condition]:
 
 def _hours(text: str) -> tuple[time, time]:
     start, end = text.split(" to ")
-    hours = time.fromisoformat(start), MIDNIGHT if end == "24:00" else time.fromisoformat(end)
+    hours = _time(start), MIDNIGHT if end == "24:00" else _time(end)
     if hours[0] == hours[1]:
         raise ValueError("begin and end are the same; leave `hours` out for the whole day")
     return hours
+
+
+def _time(text: str) -> time:
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"there is no {text} in a day; write 00:00 to 23:59, or 24:00 for its end") from None
 
 
 def _on_lines(words: If) -> list[LineIn]:

@@ -69,7 +69,13 @@ def _rule(reader: Reader, words: EarnRule, path: Path, looks: dict[str, Look]) -
 
 def basis_of(words: EarnRule) -> Basis:
     """What of an order counts for a rule."""
-    return Basis(total=words.basis == "total", tax=words.tax, shipping=words.shipping)
+    return Basis(
+        total=words.basis == "total",
+        tax=words.tax,
+        shipping=words.shipping,
+        gift_cards=words.gift_cards,
+        paid_otherwise=words.paid_otherwise,
+    )
 
 
 def validity_of(reader: Reader, words: EarnRule) -> list[Condition]:
@@ -99,6 +105,10 @@ def _effect(
             reader.fault((*path, "per"), f"write an amount like `1.00 EUR`, or `item`, not {text!r}")
             continue
         minor, currency = reader.money(text, (*path, "per"))
-        if minor:
+        if currency in per_minor:
+            reader.fault((*path, "per"), f"there is a unit for {currency} already; keep one")
+        elif minor:
             per_minor[currency] = rate / minor
+        elif not Fraction(text.split(" ")[0]):
+            reader.fault((*path, "per"), "a unit of nothing is never reached; name an amount above 0")
     return by_amount, per_minor

@@ -17,16 +17,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from services.ledger.domain.deeds import RESERVED
 from services.ledger.domain.rules import SUBJECTS
 from services.ledger.words import LedgerSection
 from services.ledger.words.earning import EarnRule
 from services.ledger.words.rewards import CatalogueReward, Gives
 from services.ledger.words.spending import Spend
 from shared.money import digits_of, minor_units, to_decimal_string
+from shared.program_faults import closest
 from shared.program_file import Path, check
 
 POINTS = "points"
 SUBJECT = re.compile(rf"\b(?:per|a) ({'|'.join(sorted(SUBJECTS))})\b")
+COUNTING = ("whole_units", "basis", "tax", "shipping", "gift_cards", "paid_otherwise")
+"""The words that say how something is counted."""
 ROUND = (1, 2, 5, 10, 20, 25, 50)
 Worth = tuple[Fraction, str]
 """How much, in units that people count in (1.00 EUR, 1 %), and it in words."""
@@ -35,7 +39,12 @@ Worth = tuple[Fraction, str]
 def warnings_of(document: Mapping[str, Any]) -> list[tuple[Path, str]]:
     """What somebody should think about again, each with its place; of a document that `parse` accepts."""
     section: LedgerSection = check(LedgerSection, "ledger", document.get("ledger", {}))
-    return [*_without_effect(section.earn), *_of_no_order(section.earn), *_values(section.spend)]
+    return [
+        *_without_effect(section.earn),
+        *_of_no_order(section.earn),
+        *_never_asked(section.earn, section.pending),
+        *_values(section.spend),
+    ]
 
 
 def is_easy(points_for_one: Fraction) -> bool:
@@ -45,11 +54,19 @@ def is_easy(points_for_one: Fraction) -> bool:
 
 def _without_effect(rules: Iterable[EarnRule]) -> Iterator[tuple[Path, str]]:
     """What a merchant says of a bonus, which always comes on top of everything."""
+    path: Path
     for number, rule in enumerate(rules):
+        counts = rule.per is not None or rule.cashback is not None or rule.for_spending is not None
+        for word in () if counts else COUNTING:
+            if word in rule.model_fields_set:
+                path = ("ledger", "earn", number, word)
+                yield path, f"`{word}` means nothing here: it says how `per` an amount or item is counted"
+        if not counts and rule.points is not None and not Fraction(rule.points):
+            yield ("ledger", "earn", number, "points"), "a bonus of nothing gives nothing; leave the rule out"
         is_bonus = rule.times is None and (rule.bonus or (rule.per is None and rule.cashback is None))
         for word in ("stackable", "priority") if is_bonus else ():
             if word in rule.model_fields_set:
-                path: Path = ("ledger", "earn", number, word)
+                path = ("ledger", "earn", number, word)
                 yield path, f"`{word}` means nothing for a bonus: it comes on top of whatever else is given"
 
 
@@ -66,6 +83,22 @@ def _of_no_order(rules: Iterable[EarnRule]) -> Iterator[tuple[Path, str]]:
                         f"an order has no {found[1]}, so `{text}` counts all orders together; say `per lifetime`, or a "
                         "period, or give the rule another `on`",
                     )
+
+
+def _never_asked(rules: Iterable[EarnRule], pending: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """Names that are taken for those of activities, and are much like an event's; and waits of what earns nothing."""
+    triggers = {rule.on for rule in rules}
+    for number, rule in enumerate(rules):
+        meant = "" if rule.on in RESERVED else closest(rule.on, sorted(RESERVED))
+        if meant:
+            yield (
+                ("ledger", "earn", number, "on"),
+                f"{rule.on} is taken for an activity of the shop's own{meant}",
+            )
+    for name in pending:
+        meant = closest(name, sorted({*triggers, *RESERVED} - {name}))
+        if name not in triggers | RESERVED and meant:
+            yield ("ledger", "pending", name), f"no rule is `on: {name}`{meant}"
 
 
 def _values(spend: Spend) -> Iterator[tuple[Path, str]]:

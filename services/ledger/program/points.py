@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 
 from services.ledger.domain.program import PointsPolicy
@@ -47,7 +48,9 @@ def _day_of(reader: Reader, parts: dict[str, str | None], path: Path) -> tuple[i
 
 
 def _check(reader: Reader, words: Points, path: Path, said: Points) -> None:
-    """Words that would change nothing are a mistake."""
+    """Words that would change nothing, or end everything at once, are a mistake."""
+    if re.match(r"(after )?0+ month", words.expire):
+        reader.fault((*path, "expire"), "let them live for at least `1 month`")
     for number, each in enumerate(words.announce):
         if not int(each.partition(" ")[0]):
             reader.fault((*path, "announce", number), "tell members at least `1 day` before")

@@ -37,5 +37,6 @@ def _wait(reader: Reader, event: str, text: str, path: Path) -> Wait:
         return Wait()
     if found["event"] == event:
         return Wait(After.EVENT, int(found["days"]))
-    reader.fault(path, f"points of {event} can wait for {event} only, not for {found['event']}")
+    known = "order.paid or order.fulfilled" if event == "order.paid" else f"{event} only"
+    reader.fault(path, f"points of {event} can wait for {known}, not for {found['event']}")
     return Wait()

@@ -7,10 +7,13 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import Field
 
 from services.ledger.schemas import Name, Shape, Wish
-from services.ledger.schemas.adjustments import AdjustmentIn
+from services.ledger.schemas.adjustments import AdjustmentIn, DecisionIn
 from services.ledger.schemas.checkout import CaptureIn, HoldIn, SpendIn
-from services.ledger.schemas.coupons import CouponUseIn
+from services.ledger.schemas.coupons import CouponUseIn, ReleaseIn, ReserveIn
 from services.ledger.schemas.gifts import TransferIn
+from services.ledger.schemas.leaving import EraseIn
+from services.ledger.schemas.merging import MergeIn
+from services.ledger.schemas.pools import InvitationIn, JoinIn, PoolNewIn
 from services.ledger.schemas.rewards import GiftIn, RedemptionIn, UseIn, VoidIn
 from shared.http.bulk import MOST_ITEMS
 
@@ -94,6 +97,22 @@ class BulkRewardVoid(VoidIn):
     reward_id: Name = Field(examples=["redemption-17"])
 
 
+class BulkCouponReservation(ReserveIn):
+    """One use of a code to keep for a checkout."""
+
+    code: Name = Field(examples=["K7QF-M3TW-9XHC"])
+    reservation_id: Name = Field(
+        description="Your id of it, such as the checkout's; the same id again keeps it longer.",
+        examples=["checkout-88"],
+    )
+
+
+class BulkCouponRelease(ReleaseIn):
+    """A reservation to set free, or the use of an order to give back."""
+
+    code: Name = Field(examples=["K7QF-M3TW-9XHC"])
+
+
 class BulkCouponUse(CouponUseIn):
     """A code to use for an order."""
 
@@ -104,6 +123,60 @@ class BulkCouponVoid(VoidIn):
     """A code to make good for nothing, and why."""
 
     code: Name = Field(examples=["K7QF-M3TW-9XHC"])
+
+
+class BulkApproval(DecisionIn):
+    """A proposal of somebody else to agree to, or to refuse."""
+
+    adjustment_id: Name = Field(examples=["ticket-4711"])
+
+
+class BulkMerge(MergeIn):
+    """Two members who are one person."""
+
+    member_id: Name = Field(description="Who survives.", examples=["customer-7"])
+
+
+class BulkErasure(EraseIn):
+    """A member to forget, and why."""
+
+    member_id: Member
+
+
+class BulkPool(PoolNewIn):
+    """A new household with this member in it."""
+
+    member_id: Member
+
+
+class BulkInvitation(InvitationIn):
+    """Whom to invite to the household of a member."""
+
+    member_id: Member
+
+
+class BulkJoin(JoinIn):
+    """A household to join."""
+
+    member_id: Member
+
+
+class BulkLeave(Wish):
+    """Whose household to leave, or to dissolve."""
+
+    member_id: Member
+
+
+class BulkPoolSpend(BulkSpend):
+    """Points to spend at once, with the help of the household."""
+
+
+class BulkPoolHold(BulkHold):
+    """Points to set aside, with the help of the household."""
+
+
+class BulkPoolRedemption(BulkRedemption):
+    """What a member buys with the help of the household."""
 
 
 class BulkIn(Wish, Generic[I]):
@@ -119,6 +192,12 @@ class ItemOut(Shape, Generic[O]):
     result: O | None = Field(default=None, description="Absent where it was refused.")
     problem: dict[str, Any] | None = Field(
         default=None, description="Why it was refused; absent otherwise.", examples=[None]
+    )
+    replayed: bool = Field(
+        default=False,
+        description="An earlier request with the same `Idempotency-Key` did it, and this is its answer; absent "
+        "otherwise.",
+        examples=[False],
     )
 
 

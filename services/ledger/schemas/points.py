@@ -71,6 +71,11 @@ class RuleAnswer(Shape):
     why_not: str | None = Field(
         default=None, examples=["items after discounts are 59.99 EUR, 60.00 EUR asked for"]
     )
+    left: str | None = Field(
+        default=None,
+        description="Where something of the order came back: what the rule gives for what is kept, exactly.",
+        examples=["23.08"],
+    )
 
 
 class CapAnswer(Shape):
@@ -93,6 +98,16 @@ class AwardOut(Shape):
     asset: str = Field(examples=["points"])
     points: int = Field(examples=[133])
     reversed: int = Field(description="Taken back since, by refunds or a removal.", examples=[87])
+    expired: int = Field(
+        default=0,
+        description="Of what was taken back, what had expired unused and counted first.",
+        examples=[0],
+    )
+    borne: int = Field(
+        default=0,
+        description="Of what was taken back, what the program bore by its policy, since it was spent.",
+        examples=[0],
+    )
     state: Literal["waiting", "pending", "available", "cancelled"]
     due_at: datetime | None = Field(description="When it becomes available, or its wait is cancelled.")
     program_version: int = Field(examples=[1])
@@ -127,7 +142,7 @@ class GoalAnswer(Shape):
 
 
 class Decision(Shape):
-    """What one event did to a member, rule by rule."""
+    """What one event did to a member, rule by rule; that of a refund or an edit is the decision on its order."""
 
     event_id: str = Field(examples=["evt-1"])
     member_id: str

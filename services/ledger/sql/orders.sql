@@ -67,6 +67,15 @@ SELECT program_id, member_id, award_id, asset, kind, order_id, cause, happened_a
 FROM ledger.award WHERE program_id = $1 AND member_id = $2 AND cause = $3
 ORDER BY award_id
 
+-- name: awards_moved_by
+-- What a later event moved: a refund, an edit, a cancellation, a removal. The member's own entries are looked through.
+SELECT program_id, member_id, award_id, asset, kind, order_id, cause, happened_at, program_version, points, state,
+       breakdown, reversed, written_off, due_at
+FROM ledger.award WHERE program_id = $1 AND member_id = $2 AND award_id IN (
+    SELECT award_id FROM ledger.transfer WHERE program_id = $1 AND member_id = $2 AND cause = $3
+)
+ORDER BY award_id
+
 -- name: programs_without_fulfilments
 -- Programs whose awards have waited for a fulfilment since before a moment, and that have seen none since the first of
 -- these: the shop does not seem to tell of any.

@@ -1,7 +1,8 @@
 -- name: load_persons
 SELECT p.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
 CROSS JOIN LATERAL (
-    SELECT program_id, member_id, birthday, birthday_since, time_zone, first_paid_at, segments, celebrated
+    SELECT program_id, member_id, birthday, birthday_since, time_zone, first_paid_at, segments, celebrated,
+           active_from, active_until
     FROM ledger.person
     WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS p
@@ -9,12 +10,14 @@ CROSS JOIN LATERAL (
 -- name: save_persons
 -- Their members' rows are locked, and keys come sorted.
 INSERT INTO ledger.person
-    (program_id, member_id, birthday, birthday_since, time_zone, first_paid_at, segments, celebrated)
+    (program_id, member_id, birthday, birthday_since, time_zone, first_paid_at, segments, celebrated, active_from,
+     active_until)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[],
-                     $7::jsonb[], $8::jsonb[])
+                     $7::jsonb[], $8::jsonb[], $9::timestamptz[], $10::timestamptz[])
 ON CONFLICT (program_id, member_id) DO UPDATE
 SET birthday = excluded.birthday, birthday_since = excluded.birthday_since, time_zone = excluded.time_zone,
-    first_paid_at = excluded.first_paid_at, segments = excluded.segments, celebrated = excluded.celebrated
+    first_paid_at = excluded.first_paid_at, segments = excluded.segments, celebrated = excluded.celebrated,
+    active_from = excluded.active_from, active_until = excluded.active_until
 
 -- name: forget_persons
 -- The row of a member who is erased goes in the same transaction.

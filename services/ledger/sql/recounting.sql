@@ -47,9 +47,10 @@ WITH bound AS (
     SELECT a.program_id, a.member_id, s.pair ->> 0, s.pair ->> 1, false,
            sum((SELECT sum((r ->> 1)::numeric / (r ->> 2)::numeric) FROM jsonb_array_elements(a.breakdown -> 'rules') AS r
                 WHERE r ->> 0 = s.pair ->> 0)),
-           count(*) FILTER (WHERE a.points = 0 OR a.reversed < a.points OR NOT a.award_id ^@ 'review:' OR s.pair ->> 1 !~ '^[a-z]+:product=')
+           count(*)
     FROM ledger.award AS a CROSS JOIN LATERAL jsonb_array_elements(a.breakdown -> 'subjects') AS s (pair)
     WHERE a.kind = 'award' AND a.order_id IS NULL AND a.breakdown -> 'room' ->> '' IS DISTINCT FROM '0'
+      AND (a.points = 0 OR a.reversed < a.points OR NOT a.award_id ^@ 'review:' OR s.pair ->> 1 !~ '^[a-z]+:product=')
     GROUP BY 1, 2, 3, 4
     UNION ALL
     -- what caps had counted in another system; of whoever was merged, it counts for the survivor

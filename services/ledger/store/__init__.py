@@ -169,8 +169,11 @@ class Store:
         return [tuple(row) for row in await connection.fetch(self._sql.due_members, until, limit)]
 
     async def awards_of_cause(self, connection: AnyConnection, key: MemberKey, cause: str) -> list[Award]:
-        """What an event earned, one award for each asset."""
-        return [award_of(row) for row in await connection.fetch(self._sql.awards_of_cause, *key, cause)]
+        """What an event earned, one award for each asset; else what it moved of what another had earned."""
+        rows = await connection.fetch(self._sql.awards_of_cause, *key, cause)
+        return [
+            award_of(row) for row in rows or await connection.fetch(self._sql.awards_moved_by, *key, cause)
+        ]
 
     async def order_of_goals(self, connection: AnyConnection, key: MemberKey, cause: str) -> str | None:
         """The order that an event told of first, where goals were asked about it; else None."""

@@ -64,7 +64,7 @@ async def save_persons(connection: AnyConnection, sql: Queries, book: Book) -> N
     """Write the persons that changed; those of members who are erased, or merged into others, go."""
     changed = sorted(book.persons.changed(), key=lambda person: (person.program_id, person.member_id))
     if changed:
-        await connection.execute(sql.save_persons, *columns_of([_row(person) for person in changed], 8))
+        await connection.execute(sql.save_persons, *columns_of([_row(person) for person in changed], 10))
     gone = [
         (m.program_id, m.member_id)
         for m in book.members.changed()
@@ -83,7 +83,10 @@ async def first_purchases(
 
 
 def _asks(versions: Versions[LedgerProgram]) -> bool:
-    return any(version.rules.asks_of_persons or version.rules.occasions for version in versions.all)
+    return any(
+        version.rules.asks_of_persons or version.rules.occasions or version.rules.lives_by_activity
+        for version in versions.all
+    )
 
 
 def _capped_occasions(versions: Versions[LedgerProgram]) -> list[str]:
@@ -99,7 +102,7 @@ def _capped_occasions(versions: Versions[LedgerProgram]) -> list[str]:
 
 
 def _person(row: Any) -> Person:
-    program_id, member_id, birthday, since, time_zone, first_paid_at, segments, celebrated = row
+    program_id, member_id, birthday, since, time_zone, first_paid_at, segments, celebrated, *active = row
     month, _, day = (birthday or "").partition("-")
     return Person(
         program_id,
@@ -110,6 +113,7 @@ def _person(row: Any) -> Person:
         first_paid_at,
         tuple(SegmentChange(datetime.fromisoformat(at), *change) for at, *change in json.loads(segments)),
         tuple(Celebrated(trigger, date.fromisoformat(day)) for trigger, day in json.loads(celebrated)),
+        *active,
     )
 
 
@@ -126,4 +130,6 @@ def _row(person: Person) -> Row:
         person.first_paid_at,
         json.dumps(segments),
         json.dumps(celebrated),
+        person.active_from,
+        person.active_until,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
 from services.ledger.words.adjustments import Adjustments
 from services.ledger.words.assets import Asset, AssetName
@@ -21,6 +21,7 @@ from services.ledger.words.partners import Partner
 from services.ledger.words.points import Points
 from services.ledger.words.pools import Pools
 from services.ledger.words.spending import Spend
+from shared.program_faults import written
 from shared.program_file import Section
 
 
@@ -62,6 +63,6 @@ class Head(Section):
 
     model_config = ConfigDict(**Section.model_config | {"extra": "ignore"})
 
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[str, written(r"^[A-Z]{3}$", "a currency by its three letters, such as `EUR`")]
     time_zone: str = "UTC"
     languages: tuple[str, ...] = ("en",)

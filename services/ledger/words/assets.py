@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from services.ledger.words.points import Points
+from shared.program_faults import written
 
-AssetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,30}(:[A-Z]{3})?$")]
+AssetName = Annotated[
+    str,
+    written(r"^[a-z][a-z_]{0,30}(:[A-Z]{3})?$", "a name in small letters, such as `stamps` or `credit:EUR`"),
+]
 """`stamps`, `credit` for store credit of every currency, `credit:EUR` for that of one."""
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
+from services.ledger.words.kinds import BEYOND
 from shared.program_file import Section
 
 
@@ -31,7 +32,7 @@ class ProgramCap(Section):
         description="What everybody together gets at most.",
         examples=["1000000 points per month", "5000.00 EUR"],
     )
-    beyond: Annotated[str, StringConstraints(pattern=r"^(shrink|reject)$")] = Field(
+    beyond: Annotated[str, BEYOND] = Field(
         default="shrink", description="Whether an award with too little room shrinks, or is refused for good."
     )
 

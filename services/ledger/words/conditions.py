@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from services.ledger.words.kinds import MoneyText, Wanted, Whole
 from services.ledger.words.persons import Audience
+from shared.program_faults import written
 
 NO_STARS = (
     "the reward may not depend on the stars: that would buy good reviews, which laws on fake reviews forbid"
@@ -54,8 +55,12 @@ class If(Audience):
         description="Days in the program's zone. Hours that cross midnight belong to the day on which they begin.",
         examples=["friday"],
     )
-    hours: Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d to \d\d:\d\d$")] | None = Field(
-        default=None, description="In the program's zone, the end not included.", examples=["22:00 to 02:00"]
+    hours: Annotated[str, written(r"^\d\d:\d\d to \d\d:\d\d$", "hours such as `09:00 to 17:30`")] | None = (
+        Field(
+            default=None,
+            description="In the program's zone, the end not included.",
+            examples=["22:00 to 02:00"],
+        )
     )
     verified_purchase: bool | None = None
     text_at_least: Whole | None = Field(default=None, description="Characters after trimming.")

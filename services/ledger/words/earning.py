@@ -10,16 +10,21 @@ from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, model_v
 
 from services.ledger.words.assets import AssetName
 from services.ledger.words.conditions import If
-from services.ledger.words.kinds import MoneyText, Number
+from services.ledger.words.kinds import BEYOND, MoneyText, Number
+from shared.program_faults import written
 from shared.program_file import Section
 
 GIVES = ("points", "gives", "credit", "cashback", "donate", "times")
 """The words for what a rule gives; it has one of them."""
 NOT_OF_GOALS = ("per", "whole_units", "bonus", "at_most", "budget", "beyond", "priority", "stackable")
 """What a rule with `for_spending` cannot say: it is a bonus of its own, outside the award of any order."""
+TRIGGER = "an event such as `order.paid` or the name of an activity, in small letters"
 OneOrMore = str | Annotated[list[str], Field(min_length=1, max_length=20)]
-Given = Annotated[str, StringConstraints(pattern=r"^\d{1,12}(\.\d{1,6})? [a-z][a-z_]{0,30}(:[A-Z]{3})?$")]
-Percent = Annotated[str, StringConstraints(pattern=r"^\d{1,3}(\.\d{1,4})? ?%$")]
+Given = Annotated[
+    str,
+    written(r"^\d{1,12}(\.\d{1,6})? [a-z][a-z_]{0,30}(:[A-Z]{3})?$", "how many of what, such as `1 stamp`"),
+]
+Percent = Annotated[str, written(r"^\d{1,3}(\.\d{1,4})? ?%$", "a part in percent, such as `5 %`")]
 
 
 class EarnRule(Section):
@@ -31,7 +36,7 @@ class EarnRule(Section):
     model_config = ConfigDict(**Section.model_config | {"populate_by_name": True})
 
     rule: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    on: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
+    on: Annotated[str, written(r"^[a-z][a-z0-9_.]{0,63}$", TRIGGER)]
     points: Number | None = None
     per: str | list[str] | None = Field(default=None, examples=["1.00 EUR", "item"])
     gives: Given | None = Field(
@@ -48,7 +53,7 @@ class EarnRule(Section):
         description="The merchant gives so much to a charity instead of the member; once, or `per: item`.",
         examples=["2.00 USD"],
     )
-    to: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f:]{1,100}$")] | None = Field(
+    to: Annotated[str, written(r"^[^\x00-\x1f:]{1,100}$", "a name without `:`")] | None = Field(
         default=None, description="The charity that gets what is donated.", examples=["food bank"]
     )
     times: Number | None = None
@@ -64,9 +69,13 @@ class EarnRule(Section):
     )
     bonus: bool = False
     whole_units: bool = False
-    basis: Annotated[str, StringConstraints(pattern=r"^(items|total)$")] = "items"
+    basis: Annotated[str, written(r"^(items|total)$", "`items` or `total`")] = "items"
     tax: bool = True
     shipping: bool = False
+    gift_cards: bool = Field(default=False, description="Gift cards that are bought count, too.")
+    paid_otherwise: bool = Field(
+        default=False, description="What points, credit or gift cards paid counts as money does."
+    )
     if_: If = Field(default=If(), validation_alias=AliasChoices("if", "if_"), serialization_alias="if")
     when: str | None = Field(
         default=None,
@@ -88,7 +97,7 @@ class EarnRule(Section):
         description="How much, or how often, everybody together gets it.",
         examples=["100000 points", "500 times", "200.00 EUR per month"],
     )
-    beyond: Annotated[str, StringConstraints(pattern=r"^(shrink|reject)$")] = "shrink"
+    beyond: Annotated[str, BEYOND] = "shrink"
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     stackable: bool = True
     from_: date | None = Field(default=None, validation_alias=AliasChoices("from", "from_"))
@@ -112,6 +121,12 @@ class EarnRule(Section):
             raise ValueError("a multiplier has no `per` and no cap; it only multiplies what base rules give")
         if self.times is not None and not Fraction(self.times) <= 10:
             raise ValueError("`times` goes up to 10")
+        if self.bonus and (self.times is not None or self.per == "item"):
+            raise ValueError(
+                "`bonus` stands beside `per` an amount; a multiplier is none, and what is given `per: item` is a base"
+            )
+        if self.from_ is not None and self.until is not None and self.until < self.from_:
+            raise ValueError("`until` lies before `from`: the rule would never be in force")
         if self.per is not None and self.on != "order.paid":
             raise ValueError(f"`per` counts lines of an order, and {self.on} has none; give `points` alone")
         return self

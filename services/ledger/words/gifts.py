@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from services.ledger.words.kinds import Whole
+from shared.program_faults import written
 from shared.program_file import Section
 
 Limit = Annotated[
-    str, StringConstraints(pattern=r"^\d{1,12} (per|a) (day|week|month|quarter|year|lifetime)$")
+    str,
+    written(
+        r"^\d{1,12} (per|a) (day|week|month|quarter|year|lifetime)$",
+        "so many in a period, such as `500 per month`",
+    ),
 ]
 
 
@@ -24,7 +29,7 @@ class Transfers(Section):
         description="What may be given; each counts by itself.",
         examples=[["points", "stamps"]],
     )
-    older_than: Annotated[str, StringConstraints(pattern=r"^\d{1,4} days?$")] = Field(
+    older_than: Annotated[str, written(r"^\d{1,4} days?$", "so many days, such as `30 days`")] = Field(
         default="30 days",
         description="How long points are available before they may be given: the return window.",
         examples=["30 days", "0 days"],

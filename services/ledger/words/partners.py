@@ -13,12 +13,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
+from shared.program_faults import written
 from shared.program_file import Section
 
 PARTNER_NAME = r"^[a-z][a-z0-9-]{0,40}$"
-PartnerName = Annotated[str, StringConstraints(pattern=PARTNER_NAME)]
+PartnerName = Annotated[str, written(PARTNER_NAME, "a name in small letters, digits and `-`")]
 
 
 class Partner(Section):

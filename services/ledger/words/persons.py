@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from services.ledger.words.kinds import Wanted
+from shared.program_faults import written
 from shared.program_file import Section
 
-Days = Annotated[str, StringConstraints(pattern=r"^\d{1,3} days?$"), Field(examples=["30 days"])]
+IN_DAYS = written(r"^\d{1,3} days?$", "so many days, such as `30 days`")
+Days = Annotated[str, IN_DAYS, Field(examples=["30 days"])]
 
 
 class Audience(Section):

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from services.ledger.words.kinds import MoneyText, Wanted
+from shared.program_faults import written
 from shared.program_file import Section
 
 COUPON_KINDS = ("money_off", "percent_off", "free_shipping", "product", "gift_card", "ticket")
@@ -36,19 +37,23 @@ Price = Annotated[
     Field(examples=["500", "10 stamps", "5.00 EUR"]),
 ]
 Percent = Annotated[
-    str, StringConstraints(pattern=r"^(100|[1-9]?[0-9](\.[0-9]{1,2})?) ?%$"), Field(examples=["10 %"])
+    str,
+    written(r"^(100|[1-9]?[0-9](\.[0-9]{1,2})?) ?%$", "a part in percent, such as `10 %`"),
+    Field(examples=["10 %"]),
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\u0000]+$")]
 Lasting = Annotated[
-    str, StringConstraints(pattern=r"^\d{1,4} (days?|months?)$"), Field(examples=["60 days", "12 months"])
+    str,
+    written(r"^\d{1,4} (days?|months?)$", "so many days or months, such as `60 days`"),
+    Field(examples=["60 days", "12 months"]),
 ]
 Limit = Annotated[
     str,
     BeforeValidator(_text, json_schema_input_type=str | int),
-    StringConstraints(pattern=r"^[1-9]\d{0,5}( per (day|week|month|year))?$"),
+    written(r"^[1-9]\d{0,5}( per (day|week|month|year))?$", "so many, such as `1` or `2 per month`"),
     Field(examples=["1", "2 per month"]),
 ]
-Language = Annotated[str, StringConstraints(pattern=LANGUAGE)]
+Language = Annotated[str, written(LANGUAGE, "a language such as `fr` or `ro-MD`")]
 
 
 class Gives(Section):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from services.ledger.domain.spending import SpentBack
 from services.ledger.words.assets import AssetName
 from services.ledger.words.kinds import MoneyText, Whole
 from services.ledger.words.rewards import CatalogueReward
+from shared.program_faults import written
 from shared.program_file import Section
 
 
@@ -19,11 +20,11 @@ class CheckoutTerms(Section):
     order_at_least: MoneyText | None = Field(
         default=None, description="The items after discounts, gift cards left out; inclusive."
     )
-    at_most: Annotated[str, StringConstraints(pattern=r"^\d{1,3} ?%$")] = Field(
+    at_most: Annotated[str, written(r"^\d{1,3} ?%$", "a part in percent, such as `50 %`")] = Field(
         default="100 %", description="Which part of the items after discounts may be paid so."
     )
     at_least: Whole = Field(default=0, description="The fewest that are used at once.")
-    hold: Annotated[str, StringConstraints(pattern=r"^\d{1,4} minutes?$")] = Field(
+    hold: Annotated[str, written(r"^\d{1,4} minutes?$", "so many minutes, such as `30 minutes`")] = Field(
         default="30 minutes", description="How long a checkout sets them aside, unless it says otherwise."
     )
 
@@ -65,11 +66,11 @@ class Spend(Section):
         default=SpentBack.PROPORTIONAL,
         description="What a refund gives back of what was spent on its order: `proportional`, `full_only`, `never`.",
     )
-    grace: Annotated[str, StringConstraints(pattern=r"^\d{1,4} days?$")] = Field(
+    grace: Annotated[str, written(r"^\d{1,4} days?$", "so many days, such as `30 days`")] = Field(
         default="30 days", description="How long what comes back lives where its own time is over."
     )
     rewards: tuple[CatalogueReward, ...] = Field(default=(), max_length=500)
-    used_coupons_back: Annotated[str, StringConstraints(pattern=r"^(full_only|never)$")] = Field(
+    used_coupons_back: Annotated[str, written(r"^(full_only|never)$", "`full_only` or `never`")] = Field(
         default="full_only",
         description="When an order gives the use of a coupon back: `full_only` (nothing of it is kept), `never`.",
     )
