@@ -32,6 +32,10 @@ from shared.cli.speech import command, say, say_json, visible, warn
 from shared.database import AnyConnection, transaction_or_trial
 from shared.service import Ports, open_ports
 
+CLASH = (
+    "Each of these lines is right by itself, and clashes with another. The thousand rows around it are not imported; "
+    "correct it and give the file again: what is imported is known then."
+)
 Program = Annotated[str, typer.Option(metavar="ID", help="The program that it is about.")]
 Out = Annotated[
     Path | None, typer.Argument(metavar="FILE", help="Where it goes; without it, standard output.")
@@ -55,10 +59,11 @@ async def import_rows(
     """
     async with _opened(context) as (ports, actions):
         through = _book_through if _is_book(file) else _through
-        report = await through(ports, actions, file, program, dry_run=dry_run or through is _through)
+        tried = dry_run or through is _through
+        report = await through(ports, actions, file, program, dry_run=tried)
         if through is _through and not report.faults and not dry_run:
-            report = await _through(ports, actions, file, program, dry_run=False)
-    told = {"imported": report.imported, "known": report.known, "dry_run": dry_run}
+            report, tried = await _through(ports, actions, file, program, dry_run=False), False
+    told = {"imported": report.imported, "known": report.known, "dry_run": tried}
     if as_json:
         faults = [{"line": each.line, "path": each.path, "message": each.message} for each in report.faults]
         say_json({**told, "faults": faults})
@@ -66,8 +71,10 @@ async def import_rows(
         for fault in report.faults:
             place = f"{fault.path}: " if fault.path else ""
             warn(visible(f"{file}:{fault.line}: {place}{fault.message}"))
-        would = "would be imported" if dry_run or report.faults else "imported"
+        would = "would be imported" if tried else "imported"
         say(f"{report.imported} rows {would}, {report.known} were there, {len(report.faults)} are at fault")
+        if report.faults and report.imported and not tried:
+            warn(CLASH)
     if report.faults:
         raise typer.Exit(1)
 
@@ -131,7 +138,8 @@ async def _through(ports: Ports, actions: Actions, file: Path, program: str, *, 
         while part := list(islice(rows, MOST_ROWS)):
             async with ports.pool.acquire() as connection:
                 found = await _part(actions, connection, program, part, ports, dry_run=dry_run)
-            whole.imported += found.imported
+            if dry_run or not found.faults:  # else all of this part was undone
+                whole.imported += found.imported
             whole.known += found.known
             whole.faults += found.faults
     return whole

@@ -5,6 +5,7 @@ The stage is set so that each request makes sense; whatever can be tried without
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -38,6 +39,7 @@ DOCUMENT = a_document(
     adjustments={"four_eyes_above": "100 points"},
     partners=[{"partner": "river-bank", "gives": "1 point per 2.00 EUR", "price": "0.008 EUR per point"}],
 )
+JSON_LINES = "application/x-ndjson"
 JOINING = "POST /v1/members/{member_id}/pool/join"
 ALONE = ("POST /v1/members/{member_id}/pool", "POST /v1/members/{member_id}/merge")
 """What makes sense for somebody who is in no household, or before there is one of this name."""
@@ -105,6 +107,13 @@ async def answers(client: AsyncClient, operation: Operation) -> list[str]:
     )
     if answer.status_code >= 300:
         return [f"{operation.name} -> {answer.status_code} {answer.text}"]
+    kind = answer.headers["content-type"].partition(";")[0]
+    if kind == JSON_LINES:
+        rows = [json.loads(line) for line in answer.text.splitlines()]
+        assert rows, operation.name
+        return [
+            f"{operation.name}: {each}" for each in operation.faults_in(answer.status_code, answer.text, kind)
+        ]
     said = answer.json()
     refused = (
         [each for each in said.get("items", ()) if "problem" in each] if "bulk" in operation.path else []

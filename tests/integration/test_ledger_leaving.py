@@ -237,6 +237,43 @@ async def types(ledger: Running, *words: str, status: int = 0) -> Result:
     return result
 
 
+async def test_what_only_clashes_within_a_file_is_told_with_what_was_imported(
+    ledger: Running, tmp_path: Path
+) -> None:
+    await ledger.applies(tea_and_cups())
+    code = {
+        "row": "r",
+        "kind": "reward",
+        "reward": "mug",
+        "code": "TEA-1",
+        "gives": {"kind": "free_shipping"},
+    }
+    past = [
+        {
+            "row": f"h-{n}",
+            "kind": "history",
+            "member_id": "m-1",
+            "points": 1,
+            "at": "2026-03-03T09:00:00Z",
+            "text": "x",
+        }
+        for n in range(999)
+    ]
+    rows = [code | {"member_id": "m-1"}, *past, code | {"member_id": "m-2"}]
+    file = tmp_path / "clash.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    await types(ledger, "import", str(file), "--program", PROGRAM, "--dry-run")
+    clash = await types(ledger, "import", str(file), "--program", PROGRAM, status=1)
+    assert "clash.jsonl:1001: the code 'TEA-1' is another coupon's" in " ".join(clash.output.split())
+    assert "1000 rows imported, 0 were there, 1 are at fault" in " ".join(clash.output.split())
+    rows[-1]["code"] = "TEA-2"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert (
+        "1 rows imported, 1000 were there"
+        in (await types(ledger, "import", str(file), "--program", PROGRAM)).output
+    )
+
+
 async def test_the_command_line_exports_a_program_and_imports_it_once(
     ledger: Running, fresh_database: Database, keys: KeyPair, tmp_path: Path
 ) -> None:

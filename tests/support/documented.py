@@ -57,10 +57,10 @@ class Operation:
             return None
         return content["example"] if "example" in content else self._example(content["schema"])
 
-    def faults_in(self, status: int, answer: Any) -> list[str]:
-        """Where an answer is not of the shape that is documented for its status."""
+    def faults_in(self, status: int, answer: Any, kind: str = JSON) -> list[str]:
+        """Where an answer of this kind is not of the shape that is documented for its status."""
         content = self.said["responses"].get(str(status), {}).get("content", {})
-        documented = content.get(JSON) or content.get(PROBLEM)
+        documented = content.get(kind) or content.get(PROBLEM)
         if documented is None:
             return [f"{status} is not documented"]
         schema = {**documented["schema"], "components": {"schemas": self.schemas}}

@@ -79,8 +79,8 @@ class Reasked(Allowances):
         for answer in earned.answers:
             rule = rules.get(answer.rule)
             if rule is not None and answer.points:
-                own = () if rule.budget is None else (rule.budget,)
-                self._count_more(rule.name, self._buckets_of(rule), own, per(answer.points, answer.unit))
+                budget: tuple[Budget, ...] = () if rule.budget is None else (rule.budget,)
+                self._count_more(rule.name, self._buckets_of(rule), budget, per(answer.points, answer.unit))
         if earned.points and earned.asset in self._program.bounded:
             budgets = self._program.budgets.get(earned.asset, ())
             self._count_more(PROGRAM, self._whole_buckets(earned.asset), budgets, earned.points)

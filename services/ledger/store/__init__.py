@@ -6,29 +6,21 @@ What a newcomer would get wrong: keys go to Postgres sorted, as arrays of scalar
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from random import Random
-from typing import Any
 
-import asyncpg
 from msgspec.structs import astuple
 
 from services.ledger.domain.book import Book
 from services.ledger.domain.goals import Part
 from services.ledger.domain.needs import Needs, usage_known_of
-from services.ledger.domain.orders import award_id_of
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import (
     MEMBER_ACCOUNTS,
     Award,
     Balance,
-    Draw,
-    Hold,
-    Lot,
     Member,
     MemberKey,
     Purchase,
@@ -39,42 +31,25 @@ from services.ledger.store import budgets, erasures, goals
 from services.ledger.store.due import load_due
 from services.ledger.store.guests import save_guests
 from services.ledger.store.levels import levels_of
+from services.ledger.store.lots import load_details, save_lots
+from services.ledger.store.orders import load_awards, load_orders, save_orders
 from services.ledger.store.persons import load_persons, save_persons
 from services.ledger.store.pools import check_pools, load_pools, save_pools
 from services.ledger.store.rewards import load_shelf, save_shelf
 from services.ledger.store.rows import (
     award_of,
-    award_row,
-    hold_row,
     member_row,
     purchase_of,
-    purchase_row,
     usage_row,
 )
+from services.ledger.store.writing import columns_of_ids, copy
 from shared.database import AnyConnection, columns_of
 from shared.orders import exact
 from shared.programs import Versions
 from shared.queries import Queries
-from shared.rows import replace
-
-Row = asyncpg.Record
-
 
 TRANSFER_COLUMNS = Transfer.__struct_fields__
-AWARD_COLUMNS = Award.__struct_fields__
-LOT_COLUMNS = Lot.__struct_fields__
-HOLD_COLUMNS = Hold.__struct_fields__
-PURCHASE_COLUMNS = Purchase.__struct_fields__
 """Columns are called as the fields are: a row is the tuple of its values, and the other way round."""
-
-CHANGING_LOT = ("program_id", "member_id", "asset", "lot_no", "remaining", "expired", "expires_at", "told_at")
-CHANGING_HOLD = (
-    "program_id", "member_id", "hold_id", "state", "captured", "order_id", "returned", "borne", "draws",
-)  # fmt: skip
-CHANGING_AWARD = (
-    "program_id", "member_id", "award_id", "points", "state", "breakdown", "reversed", "written_off", "due_at",
-    "program_version",
-)  # fmt: skip
 
 
 class Store:
@@ -111,14 +86,14 @@ class Store:
             await check_pools(connection, self._sql, book, needs.returning)
         await load_persons(connection, self._sql, book, keys, needs)
         await self._load_balances(connection, book, keys)
-        await self._load_orders(connection, book, needs)
+        await load_orders(connection, self._sql, book, needs)
         if needs.striving:
             awards = await goals.load(connection, self._sql, book, needs)
-            await self._load_awards(connection, book, awards)
+            await load_awards(connection, self._sql, book, awards)
         await self._load_usage(connection, book, needs)
         await load_due(connection, self._sql, book, needs)
         if needs.detailed:
-            await self._load_details(connection, book, needs)
+            await load_details(connection, self._sql, book, needs)
         if locking:
             await self._load_shelf(connection, book, needs)
         if needs.budgets:  # locked last, and for no longer than the others
@@ -137,15 +112,15 @@ class Store:
         await self._save_members(connection, book)
         await save_persons(connection, self._sql, book)
         await save_guests(connection, self._sql, book)
-        await self._save_orders(connection, book)
+        await save_orders(connection, self._sql, book)
         await goals.save(connection, self._sql, book)
         await budgets.save(connection, self._sql, book)
-        await self._save_lots(connection, book)
+        await save_lots(connection, self._sql, book)
         await save_shelf(connection, self._sql, book)
         await save_pools(connection, self._sql, book)
         await erasures.forget(connection, self._sql, book)
         if len(book.transfers):
-            await _copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
+            await copy(connection, "transfer", TRANSFER_COLUMNS, map(astuple, book.transfers))
             await self._save_movements(connection, book.transfers)
         book.journal.mark()
 
@@ -194,9 +169,8 @@ class Store:
         self, connection: AnyConnection, book: Book, periods: Iterable[tuple[str, str, str, str]]
     ) -> None:
         """Bring what orders count in these periods (program, member, rule, period), and the awards of these."""
-        await self._load_awards(
-            connection, book, await goals.load_periods(connection, self._sql, book, periods)
-        )
+        awards = await goals.load_periods(connection, self._sql, book, periods)
+        await load_awards(connection, self._sql, book, awards)
 
     async def periods(
         self, connection: AnyConnection, purchase: Purchase, versions: Versions[LedgerProgram]
@@ -235,72 +209,16 @@ class Store:
             balance = Balance(*row)
             book.balances.load((balance.program_id, balance.member_id), balance.asset, balance)
 
-    async def _load_orders(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
-        awards = set(needs.awards)
-        if needs.orders:
-            for row in await connection.fetch(self._sql.load_purchases, *_columns_of_ids(needs.orders)):
-                key = _load_purchase(book, row)
-                if (key, row["order_id"]) in needs.stated:
-                    needs.detailed.add(key)  # an edit, or refunds that overtook the order, may move points
-                assets = {each for version in book.programs[key[0]].all for each in version.rules.assets}
-                awards.update((key, award_id_of(row["order_id"], asset)) for asset in assets)
-        if needs.shoppers:
-            for row in await connection.fetch(
-                self._sql.load_all_purchases, *columns_of(sorted(needs.shoppers), 2)
-            ):
-                _load_purchase(book, row)
-        if needs.counted:
-            for row in await connection.fetch(self._sql.count_orders, *columns_of(sorted(needs.counted), 2)):
-                book.order_counts.load((row["program_id"], row["member_id"]), "", row["paid"])
-        if needs.rewarded:
-            for row in await connection.fetch(
-                self._sql.load_entry_rewards, *columns_of(sorted(needs.rewarded), 2)
-            ):
-                _load_award(book, row)
-        await self._load_awards(connection, book, awards)
-
-    async def _load_awards(
-        self, connection: AnyConnection, book: Book, awards: Iterable[tuple[MemberKey, str]]
-    ) -> None:
-        found = set(awards)
-        if found:
-            for row in await connection.fetch(self._sql.load_awards, *_columns_of_ids(found)):
-                _load_award(book, row)
-
     async def _load_usage(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
         wanted = needs.usage
         if further := usage_known_of(book, needs):
             wanted = wanted | further
         if not wanted:
             return
-        for row in await connection.fetch(self._sql.load_usage, *_columns_of_ids(wanted)):
+        for row in await connection.fetch(self._sql.load_usage, *columns_of_ids(wanted)):
             program_id, member_id, rule, bucket, times, points = row
             usage = Usage(program_id, member_id, rule, bucket, times, exact(points))
             book.usage.load((program_id, member_id), (rule, bucket), usage)
-
-    async def _load_details(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
-        keys = sorted(needs.detailed)
-        columns = columns_of(keys, 2)
-        for row in await connection.fetch(self._sql.load_awards_to_come, *columns):
-            _load_award(book, row)
-        for row in await connection.fetch(self._sql.load_lots, *columns):
-            lot = Lot(*row)
-            book.lots.load((lot.program_id, lot.member_id), (lot.asset, lot.lot_no), lot)
-        await self._load_holds(connection, book, needs)
-        book.detailed.update(keys)
-
-    async def _load_holds(self, connection: AnyConnection, book: Book, needs: Needs) -> None:
-        """The open ones of detailed members, those that are named, and those of the orders at hand."""
-        orders = [(key, order_id) for key, order_id in needs.orders if key in needs.detailed]
-        found = list(await connection.fetch(self._sql.open_holds, *columns_of(sorted(needs.detailed), 2)))
-        for query, named in ((self._sql.holds_named, needs.holds), (self._sql.holds_of_orders, orders)):
-            if named:
-                keys = sorted((*key, name) for key, name in named)
-                found += await connection.fetch(query, *columns_of(keys, 3))
-        for row in found:
-            draws = tuple(Draw(*each) for each in json.loads(row["draws"]))
-            hold = replace(Hold(*row), draws=draws)
-            book.holds.load((hold.program_id, hold.member_id), hold.hold_id, hold)
 
     async def _save_members(self, connection: AnyConnection, book: Book) -> None:
         members = book.members.updated()
@@ -315,42 +233,6 @@ class Store:
         if used:
             await connection.execute(self._sql.save_usage, *columns_of([usage_row(u) for u in used], 6))
 
-    async def _save_orders(self, connection: AnyConnection, book: Book) -> None:
-        await _write(
-            connection,
-            "purchase",
-            PURCHASE_COLUMNS,
-            purchase_row,
-            book.purchases.new(),
-            (self._sql.update_purchases, PURCHASE_COLUMNS, book.purchases.updated()),
-        )
-        await _write(
-            connection,
-            "award",
-            AWARD_COLUMNS,
-            award_row,
-            book.awards.new(),
-            (self._sql.update_awards, CHANGING_AWARD, book.awards.updated()),
-        )
-
-    async def _save_lots(self, connection: AnyConnection, book: Book) -> None:
-        await _write(
-            connection,
-            "lot",
-            LOT_COLUMNS,
-            astuple,
-            book.lots.new(),
-            (self._sql.update_lots, CHANGING_LOT, book.lots.updated()),
-        )
-        await _write(
-            connection,
-            "hold",
-            HOLD_COLUMNS,
-            hold_row,
-            book.holds.new(),
-            (self._sql.update_holds, CHANGING_HOLD, book.holds.updated()),
-        )
-
     async def _save_movements(self, connection: AnyConnection, transfers: Iterable[Transfer]) -> None:
         """What the batch moved on the program's own accounts: a few rows a batch, none of them hot."""
         moved: Counter[tuple[str, str, str]] = Counter()
@@ -362,53 +244,3 @@ class Store:
         rows = [(*key, amount) for key, amount in sorted(moved.items()) if amount]
         if rows:
             await connection.execute(self._sql.insert_movements, *columns_of(rows, 4))
-
-
-async def _write(
-    connection: AnyConnection,
-    table: str,
-    columns: Sequence[str],
-    row_of: Callable[[Any], tuple[Any, ...]],
-    new: Sequence[Any],
-    update: tuple[str, Sequence[str], Sequence[Any]],
-) -> None:
-    """New rows by COPY, changed ones by an update of the columns that can change."""
-    if new:
-        await _copy(connection, table, columns, [row_of(each) for each in new])
-    query, changing, updated = update
-    if updated:
-        changed = itemgetter(*[columns.index(name) for name in changing])
-        await connection.execute(
-            query, *columns_of([changed(row_of(each)) for each in updated], len(changing))
-        )
-
-
-async def _copy(
-    connection: AnyConnection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]
-) -> None:
-    await connection.copy_records_to_table(table, schema_name="ledger", columns=columns, records=rows)
-
-
-def _columns_of_ids(ids: Iterable[tuple[MemberKey, *tuple[str, ...]]]) -> list[Sequence[str]]:
-    """What is named by a member and further ids, members side by side, as one array per column; there must be some.
-
-    It is for reading, which locks nothing: near keys lie on near pages, and that is all the order is for.
-    """
-    members, *further = zip(*sorted(ids, key=_member_id), strict=True)
-    return [*zip(*members, strict=True), *further]
-
-
-def _member_id(named: tuple[MemberKey, *tuple[str, ...]]) -> str:
-    return named[0][1]
-
-
-def _load_purchase(book: Book, row: Row) -> MemberKey:
-    purchase = purchase_of(row)
-    key = (purchase.program_id, purchase.member_id)
-    book.purchases.load(key, purchase.order_id, purchase)
-    return key
-
-
-def _load_award(book: Book, row: Row) -> None:
-    award = award_of(row)
-    book.awards.load((award.program_id, award.member_id), award.award_id, award)
