@@ -402,7 +402,7 @@ class NotPoolOwner(ServiceError):
 
 
 class ReportRunning(ServiceError):
-    """Another report of this program is under way."""
+    """Another report of this program, or many of other programs, are under way."""
 
     kind = Kind.CONFLICT
     code = "report_running"

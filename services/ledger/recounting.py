@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import zip_longest
 from typing import Any
@@ -27,6 +28,7 @@ from shared.orders import exact, order_of
 from shared.programs import Programs, Versions
 from shared.queries import Queries
 
+MOST = 100  # differences named per check; where there are more, the first ones tell enough
 FETCHED_AT_ONCE = 1_000
 COLUMNS_OF_ORDER = len(Purchase.__struct_fields__)
 AllVersions = Mapping[str, Versions[LedgerProgram]]
@@ -43,28 +45,37 @@ PERIODS = {
 
 
 async def recounted(
-    connection: AnyConnection, sql: Queries, programs: Programs[LedgerProgram], most: int
+    connection: AnyConnection, sql: Queries, programs: Programs[LedgerProgram]
 ) -> AsyncIterator[str]:
-    """Every difference in words, at most so many of each kind, in one snapshot of an open transaction."""
-    ids = [row["program_id"] for row in await connection.fetch(sql.counting_programs)]
-    versions = await programs.of(connection, ids)
-    for found in (
-        _counts_off(connection, sql, versions, most),
-        _partner_budgets_off(connection, sql, versions, most),
-        _first(_budgets_off(connection, sql), most),
-        _first(_goals_off(connection, sql, versions), most),
-        _first(_orders_off(connection, sql, versions), most),
-    ):
-        async for text in found:
-            yield text
+    """Every difference in words, at most `MOST` of each kind; each kind in one snapshot, the programs' versions with
+    it."""
+    for recount in (_counts_off, _partner_budgets_off, _budgets_off, _goals_off, _orders_off):
+        async with one_look(connection, sql):
+            ids = [row["program_id"] for row in await connection.fetch(sql.counting_programs)]
+            versions = await programs.of(connection, ids)
+            async for text in _first(recount(connection, sql, versions)):
+                yield text
 
 
-async def _counts_off(
-    connection: AnyConnection, sql: Queries, programs: AllVersions, most: int
-) -> AsyncIterator[str]:
+@asynccontextmanager
+async def one_look(connection: AnyConnection, sql: Queries) -> AsyncIterator[None]:
+    """One snapshot for one check, which takes its time and leaves the cores and most of the memory to others.
+
+    Within a transaction that is open, such as that of an import, it looks at what that has written.
+    """
+    if connection.is_in_transaction():
+        await connection.execute(sql.begin_check)
+        yield
+        return
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute(sql.begin_check)
+        yield
+
+
+async def _counts_off(connection: AnyConnection, sql: Queries, programs: AllVersions) -> AsyncIterator[str]:
     """Where caps and budgets have not counted what the awards were given under them."""
     columns = list(zip(*_bounds(programs), strict=True)) or [()] * 8
-    for row in await connection.fetch(sql.counts_off, most, *columns):
+    for row in await connection.fetch(sql.counts_off, MOST, *columns):
         said, given = (row[name].normalize() for name in ("said", "given"))
         if row["is_budget"]:
             yield (
@@ -114,11 +125,11 @@ def _quoted(text: str) -> str:
 
 
 async def _partner_budgets_off(
-    connection: AnyConnection, sql: Queries, programs: AllVersions, most: int
+    connection: AnyConnection, sql: Queries, programs: AllVersions
 ) -> AsyncIterator[str]:
     """What partners' budgets gave is what was credited out of them; a reversal gives no room back."""
     columns = list(zip(*_partner_budgets(programs), strict=True)) or [()] * 6
-    for row in await connection.fetch(sql.partner_budgets_off, most, *columns):
+    for row in await connection.fetch(sql.partner_budgets_off, MOST, *columns):
         yield (
             f"program {row['program_id']}: budget {row['budget']} {row['bucket']} says that it gave {row['used']:f}, "
             f"but {row['given']:f} were credited"
@@ -156,7 +167,11 @@ def _target(purchase: Purchase, award: Award, versions: Versions[LedgerProgram])
     return award_target(program, purchase, order, award, kept_of(purchase, order))
 
 
-async def _budgets_off(connection: AnyConnection, sql: Queries) -> AsyncIterator[str]:
+async def _budgets_off(
+    connection: AnyConnection,
+    sql: Queries,
+    programs: AllVersions,  # noqa: ARG001 - a budget says itself how much it is
+) -> AsyncIterator[str]:
     """A budget is in its slots or used; one that was lowered may have more used than it is now."""
     async for row in connection.cursor(sql.all_budgets, prefetch=FETCHED_AT_ONCE):
         left, used = (sum(exact(part) for part in row[column]) for column in ("rest", "used"))
@@ -213,10 +228,10 @@ def _part(row: Any, each: list[Any]) -> Part:
     )
 
 
-async def _first(texts: AsyncIterator[str], most: int) -> AsyncIterator[str]:
+async def _first(texts: AsyncIterator[str]) -> AsyncIterator[str]:
     found = 0
     async for text in texts:
         yield text
         found += 1
-        if found == most:
+        if found == MOST:
             return

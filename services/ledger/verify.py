@@ -1,31 +1,29 @@
 """Recomputes accounts, balances, lots, holds, awards and caps from the entries, and names each place that differs.
 
-What a newcomer would get wrong: it runs beside live traffic. Each check is one statement, so it sees one snapshot, in
-which a batch is there wholly or not at all.
+What a newcomer would get wrong: it runs beside live traffic. Each check is one statement in a snapshot of its own, in
+which a batch is there wholly or not at all. One snapshot for all would keep the old versions of every balance that
+changes meanwhile, and on a book of millions that slows down whoever pays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from services.ledger.program import parse
-from services.ledger.recounting import recounted
+from services.ledger.recounting import MOST, one_look, recounted
 from shared.database import AnyConnection
 from shared.programs import Programs
+from shared.queries import Queries
 from shared.service import Ports
 
-MOST = 100  # differences named per check; where there are more, the first ones tell enough
-NO_LIMIT = "SET LOCAL statement_timeout = 0"  # a book of millions takes longer than a request may
+UNBOUNDED = "unbalanced"  # one row for each asset at most; a job asks it, too
 
 
 async def differences(ports: Ports) -> list[str]:
     """Every difference in words, at most a hundred of each kind; empty = the books balance."""
-    async with (
-        ports.pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with ports.pool.acquire() as connection:
         return await differences_in(connection, ports)
 
 
@@ -36,34 +34,22 @@ async def differences_of(connection: AnyConnection, ports: Ports, program_id: st
 
 
 async def differences_in(connection: AnyConnection, ports: Ports) -> list[str]:
-    """Every difference, as an open transaction sees it, for which no statement takes too long from now on."""
+    """Every difference, each check in a snapshot of its own, or all as an open transaction sees it."""
     found: list[str] = []
-    await connection.execute(NO_LIMIT)
-    for row in await connection.fetch(ports.sql.unbalanced):
-        found.append(
-            f"program {row['program_id']}: all accounts of {row['asset']} sum to {row['amount']}, not 0"
-        )
-    for row in await connection.fetch(ports.sql.accounts_off, MOST):
-        found.append(
-            f"program {row['program_id']}: account {row['account']} of {row['asset']} says {row['says']}, but the "
-            f"transfers make {row['moved']}"
-        )
-    for row in await connection.fetch(ports.sql.stocks_off, MOST):
-        found.append(
-            f"program {row['program_id']}: {row['sold']} of {row['reward']!r} are said to be gone, {row['issued']} "
-            "were issued"
-        )
-    for row in await connection.fetch(ports.sql.partner_reversals_off, MOST):
-        found.append(
-            f"program {row['program_id']}: {row['points']} of credit {row['transaction_id']} of partner "
-            f"{row['partner']} were taken back, but it is not there"
-        )
-    for name, tell in CHECKS.items():
-        for row in await connection.fetch(getattr(ports.sql, name), MOST):
-            found.append(f"program {row['program_id']}, member {row['member_id']}: {tell(row)}")
+    for name, of_program in OF_PROGRAMS.items():
+        for row in await _rows(connection, ports.sql, name):
+            found.append(f"program {row['program_id']}: {of_program(row)}")
+    for name, of_member in CHECKS.items():
+        for row in await _rows(connection, ports.sql, name):
+            found.append(f"program {row['program_id']}, member {row['member_id']}: {of_member(row)}")
     programs = Programs(ports.machinery, parse)
-    found += [text async for text in recounted(connection, ports.sql, programs, MOST)]
+    found += [text async for text in recounted(connection, ports.sql, programs)]
     return found
+
+
+async def _rows(connection: AnyConnection, sql: Queries, name: str) -> Sequence[Any]:
+    async with one_look(connection, sql):
+        return await connection.fetch(getattr(sql, name), *(() if name == UNBOUNDED else (MOST,)))
 
 
 def _balance(row: Any) -> str:
@@ -88,6 +74,19 @@ def _transfer(row: Any) -> str:
     return f"transfer {row['version']} of {row['asset']} does not say the balances that follow from the one before it"
 
 
+OF_PROGRAMS: dict[str, Callable[[Any], str]] = {
+    "unbalanced": lambda row: f"all accounts of {row['asset']} sum to {row['amount']}, not 0",
+    "accounts_off": lambda row: (
+        f"account {row['account']} of {row['asset']} says {row['says']}, but the transfers make {row['moved']}"
+    ),
+    "stocks_off": lambda row: (
+        f"{row['sold']} of {row['reward']!r} are said to be gone, {row['issued']} were issued"
+    ),
+    "partner_reversals_off": lambda row: (
+        f"{row['points']} of credit {row['transaction_id']} of partner {row['partner']} were taken back, but it is not "
+        "there"
+    ),
+}
 CHECKS: dict[str, Callable[[Any], str]] = {
     "balances_off": _balance,
     "running_balances_off": _transfer,

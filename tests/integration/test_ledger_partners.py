@@ -11,6 +11,7 @@ import pytest
 from httpx import AsyncClient
 
 from services.ledger.main import SERVICE
+from services.ledger.store.reports import of_partner, report_on
 from shared.events import CustomerDeleted
 from tests.support.doors import on_a_port
 from tests.support.events import MEMBER, NOON, a_sign_up, an_event
@@ -173,6 +174,19 @@ async def test_what_is_settled_is_what_was_booked_in_its_span_at_the_price_of_it
     assert [each["transaction_id"] for each in listed["items"]] == ["t-1", "t-2"]
     further = (await bank.get(f"/v1/partners/river-bank/credits?cursor={listed['next']}")).json()
     assert [each["transaction_id"] for each in further["items"]] == ["t-3"]
+
+
+async def test_a_partner_settles_one_span_at_once_and_waits_for_no_report_of_the_merchant(
+    ledger: Running, bank: AsyncClient
+) -> None:
+    async def held_up_by(whose: str) -> tuple[int, str | None]:
+        async with ledger.ports.pool.acquire() as connection, report_on(connection, ledger.ports.sql, whose):
+            answer = await bank.get("/v1/partners/river-bank/settlement")
+        return answer.status_code, answer.json().get("code")
+
+    assert await held_up_by("demo") == (200, None)
+    assert await held_up_by(of_partner("demo", "bakery")) == (200, None)
+    assert await held_up_by(of_partner("demo", "river-bank")) == (409, "report_running")
 
 
 async def test_a_reversal_after_the_member_was_erased_is_settled_and_moves_nothing(

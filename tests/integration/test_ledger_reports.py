@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -214,11 +215,20 @@ async def test_reports_are_for_staff_of_this_program_and_wrong_days_are_told(led
     await asks(ledger, "breakage", "?by=hour", status=422)
 
 
-async def test_one_report_of_a_program_at_once_and_none_for_ever(
+async def test_one_report_of_a_program_and_three_of_all_at_once_and_none_for_ever(
     ledger: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sql = ledger.ports.sql
     async with ledger.ports.pool.acquire() as connection, reports.report_on(connection, sql, "demo"):
+        assert (await asks(ledger, "liability", status=409))["code"] == "report_running"
+    await asks(ledger, "liability")
+    partner = reports.of_partner("demo", "bank")
+    async with ledger.ports.pool.acquire() as connection, reports.report_on(connection, sql, partner):
+        await asks(ledger, "liability")
+    async with AsyncExitStack() as under_way:
+        for program in ("tea", "cups", "books"):
+            connection = await under_way.enter_async_context(ledger.ports.pool.acquire())
+            await under_way.enter_async_context(reports.report_on(connection, sql, program))
         assert (await asks(ledger, "liability", status=409))["code"] == "report_running"
     await asks(ledger, "liability")
     monkeypatch.setattr(reports, "REPORT_SECONDS", 0.001)

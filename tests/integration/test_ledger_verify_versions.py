@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -168,3 +169,31 @@ async def test_what_was_counted_under_several_versions_is_proven_for_each(ledger
     finally:
         await restore(ledger, CHANGED)
     assert await ledger.differences() == []
+
+
+async def test_beside_orders_that_move_and_versions_that_come_nothing_is_found_that_is_not_wrong(
+    servers: Servers, keys: KeyPair
+) -> None:
+    async with a_database(servers) as url, running(SERVICE, url, keys) as ledger:
+        await ledger.applies(FIRST)
+        await ledger.applies(SECOND, at=NOON)
+        done = asyncio.Event()
+
+        async def lives() -> None:
+            for n in range(30):
+                stated = [
+                    an_order_paid("12.00", member=ADA, order_id=f"{n}-{k}", at=BETWEEN) for k in range(5)
+                ]
+                await ledger.receives(*stated, a_review(ADA, product=f"p{n}", at=BETWEEN))
+                if n == 10:
+                    await ledger.applies(THIRD, at=NOON + timedelta(hours=1))
+                first = [an_order_paid("20.00", member=ADA, order_id=f"{n}-{k}", at=BEFORE) for k in range(5)]
+                await ledger.receives(*first, a_refund(first[0], amount="5.00", at=AFTER))
+            done.set()
+
+        async def verifies() -> None:
+            while not done.is_set():
+                assert await ledger.differences() == []
+
+        await asyncio.gather(lives(), verifies())
+        assert await ledger.differences() == []

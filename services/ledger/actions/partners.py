@@ -31,6 +31,7 @@ from services.ledger.errors import (
 )
 from services.ledger.store import budgets
 from services.ledger.store import partners as rows
+from services.ledger.store.reports import of_partner, report_on
 from shared.calendar import Period, start_of
 from shared.database import AnyConnection
 from shared.errors import InvalidInput, ServiceError
@@ -171,17 +172,16 @@ async def settlement(
     Raises:
         UnknownProgram, UnknownPartner: see `known_partner`.
         InvalidInput: the span ends before it begins.
+        ReportRunning, ReportTookTooLong: see `report_on`.
     """
     versions = await known_partner(actions, connection, program_id, partner)
     begin = start or start_of(Period.MONTH, now, versions.newest.rules.zone)
     until = end or now
     if until < begin:
         raise InvalidInput(f"`to` is {until.isoformat()}, which is before `from`, {begin.isoformat()}")
-    return (
-        begin,
-        until,
-        await rows.lines(connection, actions.sql, program_id, partner, begin, until),
-    )
+    async with report_on(connection, actions.sql, of_partner(program_id, partner)):
+        lines = await rows.lines(connection, actions.sql, program_id, partner, begin, until)
+    return begin, until, lines
 
 
 async def listed(

@@ -14,7 +14,7 @@ from services.ledger.actions.partners import Made, Outcome, Reversal
 from services.ledger.api.door import actions_of, now_of
 from services.ledger.domain.agreements import Line, amounts_due, in_decimals
 from services.ledger.domain.partners import Credit, Purchase
-from services.ledger.errors import CreditedElsewhere, UnknownPartner
+from services.ledger.errors import CreditedElsewhere, ReportRunning, ReportTookTooLong, UnknownPartner
 from services.ledger.schemas import Moment
 from services.ledger.schemas.partners import (
     CreditIn,
@@ -95,7 +95,10 @@ async def credits_listed(
     return Page(items=[_credit_out(row) for row in page], next=following)
 
 
-@router.get("/settlement", responses=refuses(UnknownProgram, UnknownPartner, InvalidInput))
+@router.get(
+    "/settlement",
+    responses=refuses(UnknownProgram, UnknownPartner, InvalidInput, ReportRunning, ReportTookTooLong),
+)
 async def settlement(
     request: Request,
     partner: Partner,

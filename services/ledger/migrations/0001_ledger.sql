@@ -123,6 +123,7 @@ CREATE TABLE ledger.lot (
 ) WITH (fillfactor = 80);
 -- In the order in which they are spent.
 CREATE INDEX lot_open ON ledger.lot (program_id, member_id, asset, expires_at, opened_at, lot_no) WHERE remaining > 0;
+CREATE INDEX lot_opened ON ledger.lot USING brin (opened_at timestamptz_minmax_multi_ops);
 
 CREATE TABLE ledger.hold (
     program_id text NOT NULL,

@@ -32,6 +32,7 @@ CREATE TABLE ledger.reward (
     PRIMARY KEY (program_id, member_id, reward_id)
 ) WITH (fillfactor = 80);
 CREATE INDEX reward_open ON ledger.reward (program_id, member_id) WHERE state = 'issued';
+CREATE INDEX reward_issued ON ledger.reward USING brin (issued_at timestamptz_minmax_multi_ops);
 
 -- How many of a reward with a stock are gone: the row is locked by who takes one, so that none is sold twice.
 -- It is there from the first one on, and only for rewards that name a stock.

@@ -35,7 +35,8 @@ ON CONFLICT (program_id, member_id, rule, period) DO UPDATE
 SET ends = excluded.ends, awards = excluded.awards, joined = excluded.joined
 
 -- name: all_goals
--- Every period with what its orders count, and what its awards hold.
+-- Every period with what its orders count, and what its awards hold. LIMIT keeps the look-up by key: a member with many
+-- awards is not read through for each period.
 SELECT r.program_id, r.member_id, r.rule, r.period, r.ends, r.awards AS ids, r.joined, p.parts, a.awards
 FROM ledger.goal_reached AS r
 JOIN ledger.member AS m ON m.program_id = r.program_id AND m.member_id = r.member_id AND m.erased_at IS NULL
@@ -45,9 +46,11 @@ CROSS JOIN LATERAL (
     WHERE program_id = r.program_id AND member_id = r.member_id AND rule = r.rule AND period = r.period
 ) AS p
 CROSS JOIN LATERAL (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(award_id, points, reversed, state)), '[]') AS awards
-    FROM ledger.award
-    WHERE program_id = r.program_id AND member_id = r.member_id
-      AND starts_with(award_id, 'goal:' || r.rule || ':' || r.period || ':')
+    SELECT coalesce(jsonb_agg(jsonb_build_array(e.award_id, e.points, e.reversed, e.state)), '[]') AS awards
+    FROM jsonb_array_elements_text(r.awards) AS n (award_id)
+    CROSS JOIN LATERAL (
+        SELECT award_id, points, reversed, state FROM ledger.award
+        WHERE program_id = r.program_id AND member_id = r.member_id AND award_id = n.award_id LIMIT 1
+    ) AS e
 ) AS a
 ORDER BY r.program_id, r.member_id, r.rule, r.period

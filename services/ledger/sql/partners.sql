@@ -68,7 +68,7 @@ FROM ledger.award AS a
 WHERE a.kind = 'partner' AND NOT EXISTS (
     SELECT FROM ledger.partner_credit AS c
     WHERE c.program_id = a.program_id AND c.partner = a.breakdown ->> 'partner' AND c.member_id = a.member_id
-      AND c.transaction_id = substr(a.award_id, length('partner:' || c.partner || ':') + 1)
+      AND 'partner:' || c.partner || ':' || c.transaction_id = a.award_id
 )
 ORDER BY 1, 2, 3 LIMIT $1
 

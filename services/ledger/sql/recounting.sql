@@ -123,6 +123,6 @@ SELECT p.program_id, p.member_id, p.order_id, p.paid, p.paid_at, p.program_versi
        a.points, a.state, a.breakdown, a.reversed, a.written_off, a.due_at
 FROM ledger.purchase AS p
 JOIN ledger.member AS m ON m.program_id = p.program_id AND m.member_id = p.member_id AND m.erased_at IS NULL
-JOIN ledger.award AS a ON a.program_id = p.program_id AND a.member_id = p.member_id
+JOIN ledger.award AS a ON a.program_id = p.program_id AND a.member_id = p.member_id AND a.order_id = p.order_id
      AND a.award_id = 'order:' || p.order_id || ':' || a.asset
 WHERE p.paid_at IS NOT NULL AND (p.cancelled_at IS NOT NULL OR p.refunds <> '[]')

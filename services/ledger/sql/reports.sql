@@ -1,10 +1,14 @@
 -- Reports of a merchant. Each is one statement and one snapshot; days and months are those of the program's zone.
 
 -- name: begin_report
--- A report takes one core, some memory and one slot of its program: what members wait for goes first.
+-- A report takes one core, some memory, the slot of its program (or partner), and one of the $3 that all programs have
+-- together: what members wait for goes first. EXISTS stops at the first slot that is free.
 SELECT set_config('statement_timeout', $2, true), set_config('max_parallel_workers_per_gather', '0', true),
        set_config('work_mem', '64MB', true),
-       pg_try_advisory_xact_lock(hashtextextended('ledger report ' || $1, 0)) AS free
+       pg_try_advisory_xact_lock(hashtextextended('ledger report ' || $1, 0)) AND EXISTS (
+           SELECT FROM generate_series(1, $3::int) AS n
+           WHERE pg_try_advisory_xact_lock(hashtextextended('ledger report', n))
+       ) AS free
 
 -- name: report_outstanding
 -- Balances as of a moment are those of now without what happened later: few rows, where the moment is not long ago.

@@ -1,3 +1,8 @@
+-- name: begin_check
+-- A check of millions of rows takes longer than a request may; one core and some memory are enough for it.
+SELECT set_config('statement_timeout', '0', true), set_config('max_parallel_workers_per_gather', '0', true),
+       set_config('work_mem', '64MB', true)
+
 -- What follows compares rows with the transfers of the same id: of merged members, the rows are the survivor's and the
 -- transfers are not, so these are left to `family_off`.
 
