@@ -14,11 +14,35 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from shared.errors import ServiceError
-from shared.http.problems import MEDIA_TYPE, TYPE_PREFIX, problem_of, status_of
+from shared.errors import InvalidInput, ServiceError
+from shared.http.auth import OtherMember, OtherPartner, ScopeMissing
+from shared.http.idempotency import IdempotencyKeyReused, RequestInProgress
+from shared.http.paging import CursorInvalid
+from shared.http.problems import (
+    MEDIA_TYPE,
+    TYPE_PREFIX,
+    BodyTooLarge,
+    BodyUnreadable,
+    TextNotStorable,
+    TryAgain,
+    UnsupportedMediaType,
+    problem_of,
+    status_of,
+)
+from shared.tokens import TokenExpired, TokenInvalid, TokenMissing
 
 _WRITES = frozenset({"post", "put", "patch", "delete"})
 _REF = {"$ref": "#/components/schemas/Problem"}
+_OF_THE_MACHINERY: dict[type[ServiceError], str | None] = {
+    **dict.fromkeys((TokenMissing, TokenInvalid, TokenExpired, ScopeMissing, OtherMember, OtherPartner)),
+    **dict.fromkeys(
+        (BodyUnreadable, BodyTooLarge, UnsupportedMediaType, InvalidInput, TextNotStorable, TryAgain)
+    ),
+    CursorInvalid: "cursor",
+    IdempotencyKeyReused: "Idempotency-Key",
+    RequestInProgress: "Idempotency-Key",
+}
+"""What any endpoint may refuse with; some only where it takes a parameter of this name."""
 
 _FAULT: dict[str, Any] = {
     "type": "object",
@@ -63,8 +87,7 @@ def refuses(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     for error in errors:
         response = responses.setdefault(status_of(error), _response(""))
         content = response["content"][MEDIA_TYPE]
-        members = {**problem_of(error()), "instance": "/v1/…", "request_id": "6c1f…"}
-        content.setdefault("examples", {})[error.code] = {"summary": error.title(), "value": members}
+        content.setdefault("examples", {})[error.code] = _example_of(error)
         response["description"] = f"{response['description']} {error.title()}".strip()
     return responses
 
@@ -95,6 +118,7 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas["Problem"] = PROBLEM
+    document["components"]["examples"] = {error.code: _example_of(error) for error in _OF_THE_MACHINERY}
     for path in document["paths"].values():
         for method, operation in path.items():
             _complete(method, operation)
@@ -106,10 +130,20 @@ def _complete(method: str, operation: dict[str, Any]) -> None:
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
     for status, text in _usual(method, operation):
-        responses.setdefault(str(status), _response(text))
+        response = responses.setdefault(str(status), _response(text))
+        _add_examples(response, status, operation)
     operation["responses"] = dict(sorted(responses.items()))
     if " " not in operation.get("summary", "") and operation.get("description"):
         operation["summary"] = _first_sentence(operation["description"])
+
+
+def _add_examples(response: dict[str, Any], status: int, operation: dict[str, Any]) -> None:
+    """Show the refusals of the machinery beside those that the endpoint names."""
+    names = {parameter["name"] for parameter in operation.get("parameters", ())}
+    for error, asks in _OF_THE_MACHINERY.items():
+        if status_of(error) == status and (asks is None or asks in names):
+            examples = response["content"][MEDIA_TYPE].setdefault("examples", {})
+            examples.setdefault(error.code, {"$ref": f"#/components/examples/{error.code}"})
 
 
 def _first_sentence(text: str) -> str:
@@ -138,6 +172,11 @@ def _usual(method: str, operation: dict[str, Any]) -> list[tuple[int, str]]:
         (True, 503, "Something is away for the moment; try again after `Retry-After` seconds."),
     ]
     return [(status, text) for applies, status, text in usual if applies]
+
+
+def _example_of(error: type[ServiceError]) -> dict[str, Any]:
+    members = {**problem_of(error()), "instance": "/v1/…", "request_id": "6c1f…"}
+    return {"summary": error.title(), "value": members}
 
 
 def _response(description: str) -> dict[str, Any]:

@@ -356,6 +356,22 @@ _FAULTS: dict[str, Any] = {
     },
     "additionalProperties": True,
 }
+_INVALID = {
+    "type": "urn:habitue:problem:invalid_program",
+    "title": "The program file says something that cannot work.",
+    "status": 422,
+    "detail": "line 7: ledger.earn[0].point: this word is not known here; did you mean `points`?",
+    "code": "invalid_program",
+    "instance": "/v1/program",
+    "request_id": "6c1f…",
+    "errors": [
+        {
+            "path": "ledger.earn[0].point",
+            "line": 7,
+            "message": "this word is not known here; did you mean `points`?",
+        }
+    ],
+}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     **refuses(ProgramChanged),
     422: {
@@ -363,22 +379,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         "content": {
             MEDIA_TYPE: {
                 "schema": {"anyOf": [_FAULTS, {"$ref": "#/components/schemas/Problem"}]},
-                "example": {
-                    "type": "urn:habitue:problem:invalid_program",
-                    "title": "The program file says something that cannot work.",
-                    "status": 422,
-                    "detail": "line 7: ledger.earn[0].point: this word is not known here; did you mean `points`?",
-                    "code": "invalid_program",
-                    "instance": "/v1/program",
-                    "request_id": "6c1f…",
-                    "errors": [
-                        {
-                            "path": "ledger.earn[0].point",
-                            "line": 7,
-                            "message": "this word is not known here; did you mean `points`?",
-                        }
-                    ],
-                },
+                "examples": {"invalid_program": {"value": _INVALID}},
             }
         },
     },

@@ -17,7 +17,7 @@ from services.ledger.main import SERVICE
 from shared.events import CustomerSignedUp
 from shared.token_keys import read_private_key
 from shared.tokens import sign_token
-from tests.support.documented import Operation, operations_of
+from tests.support.documented import PROBLEM, Operation, operations_of
 from tests.support.events import MEMBER, NOON, PROGRAM, an_event, an_order_paid
 from tests.support.keys import KeyPair
 from tests.support.ledger import PER_EURO, a_document, a_rule
@@ -145,3 +145,31 @@ async def test_every_example_can_be_sent_and_is_answered_in_its_documented_shape
             if operation.name not in (*ALONE, JOINING):
                 faults += await answers(client, operation)
     assert faults == []
+
+
+async def test_every_refusal_is_documented_with_its_code(ledger: Running) -> None:
+    """Each of these is sent to an address, and the page of that address shows a refusal of its code."""
+    faulty: dict[str, Any] = {"lines": [{"line_id": "a", "total": "1"}, {"line_id": "a", "total": "2"}]}
+    asked: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST /v1/members/{member_id}/quote", "duplicate_line", {"json": faulty}),
+        ("POST /v1/members/{member_id}/quote", "invalid_amount", {"json": {"total": "1.005"}}),
+        ("POST /v1/earning/preview", "unknown_currency", {"json": {"total": "5.00", "currency": "XAU"}}),
+        ("POST /v1/members/{member_id}/spends", "invalid_input", {"json": {"points": True}}),
+        ("POST /v1/members/{member_id}/spends", "body_unreadable", _as("application/json", "{")),
+        ("POST /v1/members/{member_id}/spends", "unsupported_media_type", _as("text/plain", "5 points")),
+        ("GET /v1/members/{member_id}/lots", "cursor_invalid", {"params": {"cursor": "forged"}}),
+        ("GET /v1/members/{member_id}/lots", "token_missing", {"headers": {"Authorization": ""}}),
+    ]
+    async with ledger.client(scopes=SCOPES) as client:
+        document = (await client.get("/openapi.json")).json()
+        operations = {each.name: each for each in operations_of(document)}
+        for name, code, request in asked:
+            operation = operations[name]
+            answer = await client.request(operation.method, operation.address, **request)
+            content = operation.said["responses"][str(answer.status_code)]["content"][PROBLEM]
+            assert (answer.json()["code"], code in content["examples"]) == (code, True), name
+            assert operation.faults_in(answer.status_code, answer.json()) == []
+
+
+def _as(kind: str, body: str) -> dict[str, Any]:
+    return {"content": body, "headers": {"Content-Type": kind}}

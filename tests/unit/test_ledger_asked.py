@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from services.ledger.schemas import Day, Moment, Points, Why
+from services.ledger.api.rewards import grant_of
+from services.ledger.schemas import MOST_POINTS, Day, Moment, Points, Why
 from services.ledger.schemas.adjustments import AdjustmentIn
 from services.ledger.schemas.checkout import CaptureIn, HoldIn
 from services.ledger.schemas.imports import ImportIn, PointsRow
 from services.ledger.schemas.partners import SettlementOut
+from services.ledger.schemas.rewards import GrantIn
+from shared.events.fields import MAX_SAFE_INTEGER
+from shared.money import InvalidAmount
 
 LOOKS_LIKE_A_NUMBER = [True, "500", 500.0, "5e2", 1.5, 2**63, -1, 0, None]
 
@@ -28,6 +32,13 @@ def refusal(kind: Any, value: object) -> str:
 def test_points_are_a_whole_number_above_0(value: object) -> None:
     assert refusal(Points, value)
     assert TypeAdapter(Points).validate_python(500) == 500
+
+
+def test_what_nobody_gives_by_intent_is_refused_before_it_outgrows_every_reader() -> None:
+    assert TypeAdapter(Points).validate_python(MOST_POINTS) * 9_000 < MAX_SAFE_INTEGER
+    assert refusal(Points, MOST_POINTS + 1)
+    with pytest.raises(InvalidAmount, match="at once"):
+        grant_of(GrantIn(kind="credit", amount="99999999999.00", currency="EUR"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,17 @@ from fastapi import Path, Request, Response
 from services.ledger.actions import checkout
 from services.ledger.actions.checkout import Wanted
 from services.ledger.actions.together import Command
-from services.ledger.api.door import MemberId, Reader, Together, Writer, actions_of, home_of, key_of, now_of
+from services.ledger.api.door import (
+    CART,
+    MemberId,
+    Reader,
+    Together,
+    Writer,
+    actions_of,
+    home_of,
+    key_of,
+    now_of,
+)
 from services.ledger.domain.book import Book
 from services.ledger.domain.quotes import Quote
 from services.ledger.domain.records import Hold
@@ -50,7 +60,7 @@ HoldId = Annotated[str, Path(max_length=200, examples=["checkout-88"])]
 MEMBER = (UnknownMember, MemberErased)
 
 
-@router.post("/members/{member_id}/quote", responses=refuses(*MEMBER, NoCheckout))
+@router.post("/members/{member_id}/quote", responses=refuses(*MEMBER, NoCheckout, *CART))
 async def quote(
     request: Request, member_id: MemberId, body: QuoteIn, caller: Reader, connection: Reading
 ) -> QuoteOut:
@@ -70,7 +80,7 @@ async def quote(
     "/members/{member_id}/holds",
     status_code=201,
     response_model=HoldOut,
-    responses=refuses(*MEMBER, InsufficientPoints, HoldConflict, NotUsable, NotWholeBlocks),
+    responses=refuses(*MEMBER, InsufficientPoints, HoldConflict, NotUsable, NotWholeBlocks, *CART),
 )
 async def hold(member_id: MemberId, body: HoldIn, caller: Writer, together: Together) -> Response:
     """Set points aside for a checkout. They can be neither spent nor expire until captured or released."""
@@ -120,7 +130,7 @@ async def release(
     "/members/{member_id}/spends",
     status_code=201,
     response_model=SpendOut,
-    responses=refuses(*MEMBER, InsufficientPoints, SpendConflict, NotUsable, NotWholeBlocks),
+    responses=refuses(*MEMBER, InsufficientPoints, SpendConflict, NotUsable, NotWholeBlocks, *CART),
 )
 async def spend(member_id: MemberId, body: SpendIn, caller: Writer, together: Together) -> Response:
     """Spend points at once, without a hold: what a till or a game needs. The same id again is the same spend."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Path, Request
 
 from services.ledger.actions import coupons
-from services.ledger.api.door import Reader, Writer, actions_of, home_id_of, now_of, showcase_of
+from services.ledger.api.door import CART, MONEY, Reader, Writer, actions_of, home_id_of, now_of, showcase_of
 from services.ledger.api.rewards import grant_of
 from services.ledger.api.uploads import codes_of
 from services.ledger.domain.coupons import Attempt
@@ -54,7 +54,7 @@ Pool = Annotated[str, Path(min_length=1, max_length=200, examples=["summer"])]
 Anybody = Annotated[Caller, requires("ledger:read", members=True)]
 
 
-@router.post("/coupons/validate")
+@router.post("/coupons/validate", responses=refuses(OtherMember, *CART))
 async def validate(request: Request, body: ValidateIn, caller: Anybody, connection: Reading) -> ValidOut:
     """Whether a code can be used so, and every reason why not. Nothing is written or kept; ask as often as you like."""
     if body.member_id is not None and not caller.may_see(body.member_id):
@@ -81,7 +81,9 @@ async def validate(request: Request, body: ValidateIn, caller: Anybody, connecti
     )
 
 
-@router.post("/coupons/{code}/reserve", status_code=201, responses=refuses(UnknownCoupon, CouponRefused))
+@router.post(
+    "/coupons/{code}/reserve", status_code=201, responses=refuses(UnknownCoupon, CouponRefused, *CART)
+)
 async def reserve(
     request: Request, code: Code, body: ReserveIn, caller: Writer, write: Write
 ) -> CouponUseOut:
@@ -105,7 +107,7 @@ async def reserve(
     return _use_out(coupon, use)
 
 
-@router.post("/coupons/{code}/use", responses=refuses(UnknownCoupon, CouponRefused))
+@router.post("/coupons/{code}/use", responses=refuses(UnknownCoupon, CouponRefused, *CART))
 async def use(request: Request, code: Code, body: CouponUseIn, caller: Writer, write: Write) -> CouponUseOut:
     """Use a code for an order, with or without a reservation. The same order again is the same use."""
     coupon, done = await coupons.use(
@@ -157,7 +159,7 @@ async def read(request: Request, code: Code, caller: Reader, connection: Reading
     return CouponDetail(**_coupon_out(coupon).model_dump(), latest=latest)
 
 
-@router.post("/coupons", status_code=201, responses=refuses(CodeTaken, UnknownProgram))
+@router.post("/coupons", status_code=201, responses=refuses(CodeTaken, UnknownProgram, *MONEY))
 async def make(request: Request, body: CouponsIn, caller: Writer, write: Write) -> CouponsOut:
     """Make codes that belong to nobody's reward, such as those of a campaign: drawn, or one of your own."""
     now = now_of(request)

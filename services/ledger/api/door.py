@@ -16,6 +16,8 @@ from shared.database import AnyConnection
 from shared.events.fields import NO_NUL
 from shared.http.auth import requires
 from shared.http.gathering import Gathered, gathered
+from shared.money import InvalidAmount, UnknownCurrency
+from shared.orders import DuplicateLine
 from shared.tokens import Caller
 
 MemberId = Annotated[str, Path(max_length=200, pattern=NO_NUL, examples=["customer-7"])]
@@ -26,6 +28,9 @@ AsOf = Annotated[
 WrittenBy = Annotated[
     Moment | None, Query(description="Only what was in the book by then: late events come in later.")
 ]
+MONEY = (InvalidAmount, UnknownCurrency)
+"""What amounts are refused with, wherever some are asked for."""
+CART = (*MONEY, DuplicateLine)
 Asset = Annotated[str, Query(max_length=64, examples=["points"])]
 Reader = Annotated[Caller, requires("ledger:read")]
 Writer = Annotated[Caller, requires("ledger:write")]

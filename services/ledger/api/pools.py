@@ -9,7 +9,17 @@ from fastapi import Request, Response
 from services.ledger.actions import pools
 from services.ledger.actions.together import Command
 from services.ledger.api.checkout import hold_out, spend_out, wanted_of
-from services.ledger.api.door import MemberId, Reader, Together, Writer, actions_of, home_of, key_of, now_of
+from services.ledger.api.door import (
+    CART,
+    MemberId,
+    Reader,
+    Together,
+    Writer,
+    actions_of,
+    home_of,
+    key_of,
+    now_of,
+)
 from services.ledger.api.rewards import bought
 from services.ledger.domain.households import Pool
 from services.ledger.errors import (
@@ -47,7 +57,7 @@ router = door_router(prefix="/members/{member_id}/pool", tags=["pools"])
 
 MEMBER = (UnknownMember, MemberErased)
 SHARING = (*MEMBER, PoolsOff, NotInPool, NotPoolOwner, InsufficientPoints)
-SPENDING = (*SHARING, NotUsable, NotWholeBlocks)
+SPENDING = (*SHARING, NotUsable, NotWholeBlocks, *CART)
 REDEEMING = (
     *SHARING,
     UnknownReward,

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 
 from services.ledger.actions.previews import preview_cart
-from services.ledger.api.door import actions_of, home_id_of, now_of
+from services.ledger.api.door import CART, actions_of, home_id_of, now_of
 from services.ledger.domain.previews import NOBODY, Preview
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.errors import MemberErased
@@ -27,7 +27,7 @@ router: APIRouter = door_router(tags=["points"])
 Anybody = Annotated[Caller, requires("ledger:read", members=True)]
 
 
-@router.post("/earning/preview", responses=refuses(UnknownProgram, MemberErased, OtherMember))
+@router.post("/earning/preview", responses=refuses(UnknownProgram, MemberErased, OtherMember, *CART))
 async def earning_preview(
     request: Request, body: PreviewIn, caller: Anybody, connection: Reading
 ) -> PreviewOut:

@@ -10,7 +10,16 @@ from fastapi import Header, Path, Query, Request
 
 from services.ledger.actions import rewards
 from services.ledger.actions.rewards import Redeem
-from services.ledger.api.door import MemberId, Writer, actions_of, home_id_of, home_of, now_of, showcase_of
+from services.ledger.api.door import (
+    MONEY,
+    MemberId,
+    Writer,
+    actions_of,
+    home_id_of,
+    home_of,
+    now_of,
+    showcase_of,
+)
 from services.ledger.domain.book import Book
 from services.ledger.domain.issued import Issued
 from services.ledger.errors import (
@@ -26,7 +35,7 @@ from services.ledger.errors import (
     UnknownMember,
     UnknownReward,
 )
-from services.ledger.schemas import AssetBalance
+from services.ledger.schemas import MOST_POINTS, AssetBalance
 from services.ledger.schemas.rewards import (
     CatalogueOut,
     GiftIn,
@@ -44,7 +53,7 @@ from shared.http.idempotency import DryRun, Write, door_router
 from shared.http.openapi import refuses
 from shared.http.paging import Cursors, CursorText, Limit, Page
 from shared.http.transaction import Connection, Reading
-from shared.money import minor_units
+from shared.money import InvalidAmount, minor_units
 from shared.tokens import Caller
 
 router = door_router(tags=["rewards"])
@@ -188,6 +197,7 @@ async def void(
         RewardSoldOut,
         PoolEmpty,
         RewardConflict,
+        *MONEY,
     ),
 )
 async def give(
@@ -251,6 +261,8 @@ def grant_of(wish: GrantIn, valid_until: datetime | None = None) -> Grant:
             minor_units(amount, str(wish.currency))
     if wish.kind == "credit":
         minor = minor_units(str(wish.amount), str(wish.currency))
+        if minor > MOST_POINTS:
+            raise InvalidAmount(f"{wish.amount} {wish.currency} are more than anybody is given at once")
         asset = f"credit:{wish.currency}"
         return Grant(kind="credit", asset=asset, points=minor, valid_until=valid_until)
     if wish.kind == "points":

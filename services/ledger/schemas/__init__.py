@@ -34,7 +34,9 @@ Moment = Annotated[Timestamp, AfterValidator(within_reach)]
 Day = Annotated[date, AfterValidator(_day_within_reach)]
 Whole = Annotated[int, Field(strict=True)]
 """A whole number, and nothing that only looks like it: `true`, `"500"` and `500.0` are faults of whoever asks."""
-Points = Annotated[Whole, Field(ge=1, le=10**15)]
+MOST_POINTS = 10**12
+"""At once. Nobody gives as many by intent, and nine thousand times as many is what JavaScript still counts exactly."""
+Points = Annotated[Whole, Field(ge=1, le=MOST_POINTS)]
 
 
 def _some_words(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from services.ledger.schemas import Name, Shape, Whole, Why, Wish
+from services.ledger.schemas import MOST_POINTS, Name, Shape, Whole, Why, Wish
 from services.ledger.schemas.checkout import AssetText
 
 State = Literal["applied", "proposed", "rejected"]
@@ -20,7 +20,7 @@ class AdjustmentIn(Wish):
         description="Your id of it, one of its own in the program; the same id again is the same adjustment.",
         examples=["ticket-4711"],
     )
-    points: Annotated[Whole, Field(ge=-(10**15), le=10**15)] = Field(
+    points: Annotated[Whole, Field(ge=-MOST_POINTS, le=MOST_POINTS)] = Field(
         description="Above 0 to give, below 0 to take.", examples=[300]
     )
     asset: AssetText = "points"

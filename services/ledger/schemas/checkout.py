@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from services.ledger.schemas import AssetBalance, Name, Points, Shape, Whole, Wish
+from services.ledger.schemas import MOST_POINTS, AssetBalance, Name, Points, Shape, Whole, Wish
 from services.ledger.schemas.cart import CartIn
 from shared.events import Asset
 
@@ -89,7 +89,7 @@ class SpendIn(Wish):
 class CaptureIn(Wish):
     """How much of a hold to spend."""
 
-    points: Annotated[Whole, Field(ge=0, le=10**15)] | None = Field(
+    points: Annotated[Whole, Field(ge=0, le=MOST_POINTS)] | None = Field(
         default=None, description="Absent = all.", examples=[400]
     )
     order_id: Name | None = Field(default=None, examples=["order-1002"])

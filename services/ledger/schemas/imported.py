@@ -12,13 +12,12 @@ from services.ledger.domain.imported import IMPORT
 from services.ledger.domain.imported_rewards import OldReward
 from services.ledger.domain.imported_usage import OldUsage
 from services.ledger.domain.issued import canonical
-from services.ledger.schemas import Name, Wish, within_reach
+from services.ledger.schemas import MOST_POINTS, Name, Wish, within_reach
 from services.ledger.schemas.checkout import AssetText
 from services.ledger.schemas.rewards import GrantIn
 from shared.events import Grant
 from shared.orders import exact
 
-MOST_POINTS = 10**15
 MOST_USES = 1_000  # as many as the catalogue lets a code have
 
 

@@ -13,10 +13,9 @@ from services.ledger.domain.imported_pools import OldOwner
 from services.ledger.domain.importing import NEVER_EXPIRES, Brought, OldEntry, OldOrder, Opening
 from services.ledger.domain.persons import SEGMENTS_REMEMBERED, Celebrated
 from services.ledger.domain.records import Level
-from services.ledger.schemas import Name, Shape, Wish, within_reach
+from services.ledger.schemas import MOST_POINTS, Name, Shape, Wish, within_reach
 from services.ledger.schemas.checkout import AssetText
 from services.ledger.schemas.imported import (
-    MOST_POINTS,
     ImportRow,
     Moment,
     RewardRow,

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from services.ledger.schemas import Moment, Name, Shape, Whole, Wish
+from services.ledger.schemas import MOST_POINTS, Moment, Name, Shape, Whole, Wish
 from shared.events import Amount, Currency
 
 MOST_AT_ONCE = 1_000
-SomePoints = Annotated[Whole, Field(ge=0, le=10**12)]
+SomePoints = Annotated[Whole, Field(ge=0, le=MOST_POINTS)]
 Transaction = Annotated[Name, Field(description="Your own id of the purchase.", examples=["rb-2026-0001"])]
 
 
