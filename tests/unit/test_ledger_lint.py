@@ -135,13 +135,3 @@ def test_words_that_mean_nothing_for_a_bonus_are_told() -> None:
         ("ledger", "earn", 1, "stackable"),
         ("ledger", "earn", 2, "priority"),
     ]
-
-
-def test_a_cap_by_what_an_order_does_not_have_is_warned_of() -> None:
-    limited = a_rule(
-        "once", points="5", limit=["1 per product", "2 per month"], at_most="9 per network and day"
-    )
-    review = a_rule("review", on="review.published", points="5", limit="1 per product")
-    found = warnings_of(a_document(PER_EURO, limited, review))
-    assert [path for path, _ in found] == [("ledger", "earn", 1, "limit"), ("ledger", "earn", 1, "at_most")]
-    assert found[0][1].startswith("an order has no product, so `1 per product` counts all orders together")

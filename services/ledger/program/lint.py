@@ -12,13 +12,11 @@ zero (30, 0.02), or two of which the second is a five (25, 150, 0.75).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
 from services.ledger.domain.deeds import RESERVED
-from services.ledger.domain.rules import SUBJECTS
 from services.ledger.words import LedgerSection
 from services.ledger.words.earning import EarnRule
 from services.ledger.words.rewards import CatalogueReward, Gives
@@ -28,7 +26,6 @@ from shared.program_faults import closest
 from shared.program_file import Path, check
 
 POINTS = "points"
-SUBJECT = re.compile(rf"\b(?:per|a) ({'|'.join(sorted(SUBJECTS))})\b")
 COUNTING = ("whole_units", "basis", "tax", "shipping", "gift_cards", "paid_otherwise")
 """The words that say how something is counted."""
 ROUND = (1, 2, 5, 10, 20, 25, 50)
@@ -41,7 +38,6 @@ def warnings_of(document: Mapping[str, Any]) -> list[tuple[Path, str]]:
     section: LedgerSection = check(LedgerSection, "ledger", document.get("ledger", {}))
     return [
         *_without_effect(section.earn),
-        *_of_no_order(section.earn),
         *_never_asked(section.earn, section.pending),
         *_values(section.spend),
     ]
@@ -68,21 +64,6 @@ def _without_effect(rules: Iterable[EarnRule]) -> Iterator[tuple[Path, str]]:
             if word in rule.model_fields_set:
                 path = ("ledger", "earn", number, word)
                 yield path, f"`{word}` means nothing for a bonus: it comes on top of whatever else is given"
-
-
-def _of_no_order(rules: Iterable[EarnRule]) -> Iterator[tuple[Path, str]]:
-    """Caps by what an order does not have: it is about many products, and on no network."""
-    for number, rule in enumerate(rules):
-        for word in ("limit", "at_most") if rule.on == "order.paid" else ():
-            texts = getattr(rule, word) or []
-            for text in [texts] if isinstance(texts, str) else texts:
-                found = SUBJECT.search(text)
-                if found:
-                    yield (
-                        ("ledger", "earn", number, word),
-                        f"an order has no {found[1]}, so `{text}` counts all orders together; say `per lifetime`, or a "
-                        "period, or give the rule another `on`",
-                    )
 
 
 def _never_asked(rules: Iterable[EarnRule], pending: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
