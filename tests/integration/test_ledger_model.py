@@ -23,7 +23,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 from pydantic import BaseModel
 
-from services.ledger.actions import adjustments, checkout, gifts, merging, rewards
+from services.ledger.actions import adjustments, checkout, gifts, merging, pools, rewards
 from services.ledger.actions.occasions import LEFT_ALONE
 from services.ledger.actions.together import Command
 from services.ledger.domain.adjusting import PROPOSED, Adjustment
@@ -53,7 +53,8 @@ from tests.support.wider_model_on_postgres import WIDER
 from tests.support.wider_model_on_postgres import asked as asked_wider
 
 T = TypeVar("T")
-BY_POINTS = {"holds": "hold_id", "pays": "spend_id"}
+BY_POINTS = {"holds": "hold_id", "pays": "spend_id", "holds_together": "id_", "pays_together": "id_"}
+LONG = 60_000  # minutes: a hold that the steps never see time out
 TABLES = {
     "transfer": """
         member_id, asset, version, kind, from_account, to_account, amount, award_id, order_id, hold_id, happened_at,
@@ -276,7 +277,7 @@ class OnPostgres(WholeModel):
             return
         key, now, actions = (PROGRAM, member), self.desk.now, self.ledger.doors.state["actions"]
         match what:
-            case "holds" | "pays":
+            case "holds" | "pays" | "holds_together" | "pays_together":
                 await self._together(connection, command_of(what, member, words))
             case "captures":
                 known = {"points": words.get("points"), "order_id": words.get("order_id")}
@@ -401,11 +402,18 @@ def _in_short(events: Iterable[Event[Any]]) -> Counter[str]:
 
 
 def command_of(what: str, member: str, words: dict[str, Any]) -> Command:
-    """A hold or a spend, as the door puts it."""
+    """A hold or a spend, also with the help of a household, as the door puts it."""
+    key = (PROGRAM, member)
     wanted = checkout.Wanted(id=words[BY_POINTS[what]], points=words["points"], order_id=words["order_id"])
-    if what == "pays":
-        return checkout.spend((PROGRAM, member), wanted, answer=nothing)
-    return checkout.hold((PROGRAM, member), wanted, minutes=words["minutes"], answer=nothing)
+    match what:
+        case "pays":
+            return checkout.spend(key, wanted, answer=nothing)
+        case "pays_together":
+            return pools.spend(key, wanted, answer=nothing)
+        case "holds_together":
+            return pools.hold(key, wanted, minutes=LONG, answer=nothing)
+        case _:
+            return checkout.hold(key, wanted, minutes=words["minutes"], answer=nothing)
 
 
 def nothing(*_: object) -> Nothing:

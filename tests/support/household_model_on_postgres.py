@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.actions import Actions, pools
-from services.ledger.actions.checkout import Wanted
 from services.ledger.domain.records import MemberKey
 from services.ledger.store import pools as store
 from shared.database import PooledConnection
 from tests.support.events import PROGRAM
 
-TOGETHER = ("enters", "parts", "dissolves", "holds_together", "pays_together", "buys_together")
+TOGETHER = ("enters", "parts", "dissolves", "buys_together")
 MEMBERS_OF_POOLS = (
     "SELECT pool_id, member_id FROM ledger.pool_member WHERE joined_at IS NOT NULL ORDER BY pool_id, place"
 )
@@ -33,10 +32,6 @@ async def asked_together(
             await _enter(actions, connection, key, words["pool_id"], now)
         case "parts" | "dissolves":
             await pools.part(actions, connection, key, now, dissolving=what == "dissolves")
-        case "holds_together":
-            await pools.hold(actions, connection, key, _wanted(words), now, minutes=60_000)
-        case "pays_together":
-            await pools.spend(actions, connection, key, _wanted(words), now)
         case _:
             named = {"reward": words["name"], "reward_id": words["reward_id"], "charity": None}
             await pools.redeem(actions, connection, key, now=now, **named)
@@ -51,7 +46,3 @@ async def _enter(
         return
     await store.invite(connection, actions.sql, key, pool_id)
     await pools.enter(actions, connection, key, pool_id, now)
-
-
-def _wanted(words: dict[str, Any]) -> Wanted:
-    return Wanted(id=words["id_"], points=words["points"], order_id=words["order_id"])
