@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.ledger.actions.imports import Entry, Fault
 from services.ledger.domain.budgets import SLOTS, divided
+from services.ledger.domain.erasure import erase
 from services.ledger.domain.exporting import rows_of
 from services.ledger.domain.exporting_program import budget_rows, code_row, pool_row
 from services.ledger.domain.households import Pool
@@ -223,6 +224,26 @@ def test_what_is_anothers_goes_home() -> None:
     send_home(desk.book, (PROGRAM, BEN), cause="home", at=desk.now)
     assert (desk.balance(ANA), desk.balance(BEN)) == ((0, 70, 0), (0, 30, 0))
     assert desk.lots(ANA)[0].opened_at == at("2026-03-03T09:00")
+
+
+def test_what_a_forgotten_member_lent_is_exported_as_its_holders() -> None:
+    desk = brings(a_house(), HOME, a_lot(BEN, 70, belongs_to=ANA, pool_id="home"))
+    erase(desk.book, (PROGRAM, ANA), cause="erasure", at=desk.now)
+    (lot,) = [row for row in rows_of(desk.book, (PROGRAM, BEN), desk.now) if row["kind"] == "points"]
+    assert "belongs_to" not in lot
+
+
+def test_what_is_held_of_an_expired_lot_is_exported_as_less_debt() -> None:
+    """A release would fill what the member owes: 40 points, 10 held, 45 owed takes the other 30 and leaves 15."""
+    tomorrow = (NOON + timedelta(days=1)).isoformat()
+    desk = brings(RewardDesk(a_shop()), a_lot(MEMBER, 40, expires_at=tomorrow))
+    desk.holds(10, minutes=60_000)
+    brings(desk, {"row": "o", "kind": "points", "member_id": MEMBER, "points": -45})
+    desk.reaches(NOON + timedelta(days=2))
+    rows = rows_of(desk.book, (PROGRAM, MEMBER), desk.now)
+    assert [row["points"] for row in rows if row["kind"] == "points"] == [-5]
+    desk.releases()
+    assert desk.balance() == (0, -5, 0)
 
 
 @pytest.mark.parametrize(

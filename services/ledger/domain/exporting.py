@@ -20,7 +20,7 @@ from services.ledger.domain.activity import OPEN
 from services.ledger.domain.book import Book
 from services.ledger.domain.catalogue import AT_ONCE
 from services.ledger.domain.importing import NEVER_EXPIRES
-from services.ledger.domain.issued import ISSUED, VOIDED
+from services.ledger.domain.issued import EXPIRED, ISSUED, VOIDED
 from services.ledger.domain.keeping import kept_of
 from services.ledger.domain.orders import OF_ORDER
 from services.ledger.domain.records import PENDING, WAITING, Award, Lot, MemberKey, Purchase
@@ -42,7 +42,7 @@ def rows_of(book: Book, key: MemberKey, now: datetime) -> Iterator[ImportRow]:
     comes apart.
     """
     yield from _about(book, key)
-    yield from _rewards(book, key)
+    yield from _rewards(book, key, now)
     yield from _usage(book, key)
     orders = dict(_orders(book, key))
     yield from _lots(book, key, set(orders), now)
@@ -98,13 +98,17 @@ def _about(book: Book, key: MemberKey) -> Iterator[ImportRow]:
         yield {"row": "member", "kind": "member", "member_id": key[1], **known}
 
 
-def _rewards(book: Book, key: MemberKey) -> Iterator[ImportRow]:
-    """What the member owns or had, with its code; a checkout that has it in hand does not move along."""
+def _rewards(book: Book, key: MemberKey, now: datetime) -> Iterator[ImportRow]:
+    """What the member owns or had, with its code; a checkout that has it in hand does not move along.
+
+    So what such a checkout kept beyond its end has expired.
+    """
     for reward_id, reward in sorted(book.shelf.rewards.of(key).items()):
         if reward.state == VOIDED:
             continue
         coupon = book.shelf.coupon_of(reward)
         uses = {"code": coupon.shown, "uses": coupon.uses, "used": coupon.used} if coupon is not None else {}
+        ended = reward.state == ISSUED and reward.valid_until is not None and reward.valid_until <= now
         yield without_none(
             {
                 "row": short_row("reward", reward_id),
@@ -113,7 +117,7 @@ def _rewards(book: Book, key: MemberKey) -> Iterator[ImportRow]:
                 "reward_id": reward_id,
                 "reward": reward.reward,
                 "gives": grant_told(reward.gives),
-                "state": reward.state,
+                "state": EXPIRED if ended else reward.state,
                 **uses,
                 "for_anyone": True if coupon is not None and coupon.anyone else None,
                 "asset": reward.asset,
@@ -121,7 +125,7 @@ def _rewards(book: Book, key: MemberKey) -> Iterator[ImportRow]:
                 "source": reward.source,
                 "issued_at": text_of(reward.issued_at),
                 "valid_until": text_of(reward.valid_until),
-                "closed_at": text_of(reward.closed_at),
+                "closed_at": text_of(reward.valid_until if ended else reward.closed_at),
                 "order_id": reward.order_id if reward.state != ISSUED else None,
                 "reason": reward.reason,
             }
@@ -163,19 +167,25 @@ def without_none(row: ImportRow) -> ImportRow:
 
 
 def _lots(book: Book, key: MemberKey, orders: set[str], now: datetime) -> Iterator[ImportRow]:
-    """What remains in lots or is held out of them; what is held of one that has expired would expire once released."""
+    """What remains in lots or is held out of them.
+
+    What is held of a lot that has expired would fill what the member owes once it is released, and expire else.
+    """
     held: Counter[tuple[str, int]] = Counter()
     for hold in book.holds.of(key).values():
         if hold.state == OPEN:
             for each in hold.draws:
                 held[(hold.asset, each.lot_no)] += each.points
+    over: Counter[str] = Counter()
     for place, lot in book.lots.of(key).items():
         points = lot.remaining + held[place]
-        if points and (lot.expires_at is None or lot.expires_at > now):
+        if lot.expires_at is not None and lot.expires_at <= now:
+            over[lot.asset] += points
+        elif points:
             yield _lot(key, lot, points, orders) | _owner(book, lot)
     for asset, balance in book.balances.of(key).items():
-        if balance.available < 0:
-            yield _points(key, f"owed:{asset}", asset, balance.available)
+        if balance.available + over[asset] < 0:
+            yield _points(key, f"owed:{asset}", asset, balance.available + over[asset])
 
 
 def _lot(key: MemberKey, lot: Lot, points: int, orders: set[str]) -> ImportRow:
@@ -186,9 +196,14 @@ def _lot(key: MemberKey, lot: Lot, points: int, orders: set[str]) -> ImportRow:
 
 
 def _owner(book: Book, lot: Lot) -> ImportRow:
-    """Whose a lot is, where it is not its holder's."""
+    """Whose a lot is, where it is not its holder's; what a forgotten member lent stays with those who have it."""
     borrowed = book.borrowed.get((lot.program_id, lot.member_id), (lot.asset, lot.lot_no))
-    return {} if borrowed is None else {"belongs_to": borrowed.from_member_id, "pool_id": borrowed.pool_id}
+    if borrowed is None:
+        return {}
+    owner = book.members.get((lot.program_id, borrowed.from_member_id), "")
+    if owner is not None and owner.erased_at is not None:
+        return {}
+    return {"belongs_to": borrowed.from_member_id, "pool_id": borrowed.pool_id}
 
 
 def _points(key: MemberKey, row: str, asset: str, points: int) -> ImportRow:

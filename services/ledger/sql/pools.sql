@@ -46,6 +46,15 @@ CROSS JOIN LATERAL (
     WHERE program_id = k.program_id AND member_id = k.member_id
 ) AS l
 
+-- name: borrowed_from_the_living
+-- What members have of others who are still there: nothing goes home to one who was forgotten.
+SELECT l.* FROM unnest($1::text[], $2::text[]) AS k (program_id, member_id)
+CROSS JOIN LATERAL (
+    SELECT p.program_id, p.member_id, p.asset, p.lot_no, p.pool_id, p.from_member_id FROM ledger.pool_lot AS p
+    JOIN ledger.member AS owner ON owner.program_id = p.program_id AND owner.member_id = p.from_member_id
+    WHERE p.program_id = k.program_id AND p.member_id = k.member_id AND owner.erased_at IS NULL
+) AS l
+
 -- name: members_to_send_home_from
 -- Who has again what is another's.
 SELECT DISTINCT program_id, member_id FROM ledger.pool_lot WHERE came_back ORDER BY 1, 2 LIMIT $1

@@ -79,8 +79,8 @@ async def load_pools(
 async def load_borrowed(
     connection: AnyConnection, sql: Queries, book: Book, keys: Iterable[MemberKey]
 ) -> None:
-    """Bring what these members have of others', to be looked at."""
-    for row in await connection.fetch(sql.borrowed_lots, *_columns(keys)):
+    """Bring what these members have of others who are still there, to be looked at."""
+    for row in await connection.fetch(sql.borrowed_from_the_living, *_columns(keys)):
         borrowed = Borrowed(*row)
         place = (borrowed.asset, borrowed.lot_no)
         book.borrowed.load((borrowed.program_id, borrowed.member_id), place, borrowed)
