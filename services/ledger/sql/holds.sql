@@ -37,14 +37,16 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::te
 WHERE h.program_id = k.program_id AND h.member_id = k.member_id AND h.hold_id = k.hold_id
 
 -- name: spends_off
--- Where the transfers of a hold or spend do not add up to what is spent of it; for merged members see `family_off`.
+-- Where the transfers of a hold or spend do not add up to what is spent of it; for merged members see `family_off`. It
+-- stays a full join, so that no plan compares every spend of a hot member with every other; what has no hold at all is
+-- told of by `holds_unfounded`.
 SELECT h.program_id, h.member_id, h.hold_id, h.asset, h.captured - h.returned AS spent, coalesce(t.moved, 0)::bigint AS moved
 FROM ledger.hold AS h
-LEFT JOIN (
+FULL JOIN (
     SELECT program_id, member_id, asset, hold_id,
            sum(amount * ((to_account = 'redeemed')::int - (from_account = 'redeemed')::int)) AS moved
     FROM ledger.transfer WHERE hold_id IS NOT NULL GROUP BY 1, 2, 3, 4
 ) AS t USING (program_id, member_id, asset, hold_id)
-WHERE h.captured - h.returned <> coalesce(t.moved, 0)
+WHERE coalesce(h.hold_id, '') <> '' AND coalesce(h.captured - h.returned, 0) <> coalesce(t.moved, 0)
   AND NOT EXISTS (SELECT FROM ledger.member AS f WHERE f.program_id = h.program_id AND f.merged_into = h.member_id)
 ORDER BY 1, 2, 3 LIMIT $1
