@@ -118,8 +118,11 @@ async def open_ports(
     *,
     clock: Clock = system_clock,
     metrics: Metrics | None = None,
+    application: str | None = None,
 ) -> Ports:
     """Connect to the database; everything else is at hand.
+
+    Its sessions there are named `application`, or after the service.
 
     Raises:
         DatabaseAway: it does not answer.
@@ -130,7 +133,7 @@ async def open_ports(
         min_size=settings.database_pool_min,
         max_size=settings.database_pool_max,
         timeouts=Timeouts(settings.statement_timeout_seconds, settings.lock_timeout_seconds),
-        application=f"habitue {service.name}",
+        application=application or f"habitue {service.name}",
     )
     return Ports(
         settings=settings,

@@ -27,10 +27,10 @@ from services.ledger.books import checked, is_book, rows_in
 from services.ledger.importing import entries_of
 from services.ledger.schemas.imports import MOST_ROWS
 from services.ledger.verify import differences_of
-from shared.cli.session import NotAvailable, service_of, settings_of
+from shared.cli.session import NotAvailable, ports_of, service_of
 from shared.cli.speech import command, say, say_json, visible, warn
 from shared.database import AnyConnection, transaction_or_trial
-from shared.service import Ports, open_ports
+from shared.service import Ports
 
 CLASH = (
     "Each of these lines is right by itself, and clashes with another. The thousand rows around it are not imported; "
@@ -107,7 +107,7 @@ async def export(
                 ports.pool.acquire() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
-                await connection.execute("SET LOCAL statement_timeout = 0")
+                await connection.execute(ports.sql.no_time_limit)
                 if member is not None:
                     found = await everything_about(actions, connection, (program, member))
                     out.write(json.dumps({"member_id": member, "tables": found}, indent=2) + "\n")
@@ -123,11 +123,8 @@ async def export(
 @asynccontextmanager
 async def _opened(context: typer.Context) -> AsyncIterator[tuple[Ports, Actions]]:
     service = service_of(context)
-    ports = await open_ports(service, settings_of(service))
-    try:
+    async with ports_of(service) as ports:
         yield ports, service.build(ports).state["actions"]
-    finally:
-        await ports.pool.close()
 
 
 async def _through(ports: Ports, actions: Actions, file: Path, program: str, *, dry_run: bool) -> Report:
@@ -177,7 +174,7 @@ async def _book_through(ports: Ports, actions: Actions, file: Path, program: str
             ports.pool.acquire() as connection,
             transaction_or_trial(connection, dry_run=dry_run) as attempt,
         ):
-            await connection.execute("SET LOCAL statement_timeout = 0")
+            await connection.execute(ports.sql.no_time_limit)
             verify = partial(differences_of, connection, ports, program)
             found = await bring_book(actions, connection, book, rows_in(lines), verify, ports.clock())
             attempt.undone = dry_run or bool(found.faults)

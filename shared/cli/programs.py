@@ -15,7 +15,7 @@ import typer
 import yaml
 from pydantic import BaseModel
 
-from shared.cli.session import NotAvailable, database_of, service_of, settings_of
+from shared.cli.session import NotAvailable, database_of, ports_of, service_of, settings_of
 from shared.cli.speech import cell, command, console, moment, say, say_json, table, visible, warn
 from shared.clock import system_clock
 from shared.database import AnyConnection, transaction_or_trial
@@ -23,7 +23,7 @@ from shared.program_changes import Change, changes_between
 from shared.program_documents import check_program, read_yaml, warnings_in
 from shared.program_file import InvalidProgram, ProgramFile
 from shared.programs import BEGINNING_OF_TIME, Programs, Version, Versions, unknown
-from shared.service import Service, open_ports
+from shared.service import Service
 
 LINE_CHARACTERS = 110
 
@@ -202,15 +202,12 @@ async def _tried(
     service: Service, connection: AnyConnection, known: Versions[Any], wanted: Version[Any]
 ) -> dict[str, Any] | None:
     """What the service says of a version that is not in force; None where it tries none."""
-    ports = await open_ports(service, settings_of(service))
-    try:
+    async with ports_of(service) as ports:
         trial = service.build(ports).state.get("try_program")
         if trial is None:
             return None
         found: BaseModel = await trial(connection, known, wanted, system_clock())
         return found.model_dump(mode="json")
-    finally:
-        await ports.pool.close()
 
 
 def _tell_trial(trial: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from shared.database import Connection, DatabaseAway, connect
 from shared.errors import Kind, ServiceError
-from shared.service import Service
+from shared.service import Ports, Service, open_ports
 from shared.settings import ServiceSettings, SettingsError
 
 
@@ -51,15 +51,31 @@ async def database_of(service: Service, settings: ServiceSettings) -> AsyncItera
         DatabaseAway: nothing answers.
     """
     try:
-        connection = await connect(
-            settings.dsn, schema=service.name, application=f"habitue {service.name} command"
-        )
+        connection = await connect(settings.dsn, schema=service.name, application=_application(service))
     except OSError as error:
         raise away(error) from error
     try:
         yield connection
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def ports_of(service: Service) -> AsyncIterator[Ports]:
+    """The ports of the service, for a command that works with all of it.
+
+    Raises:
+        SettingsError, DatabaseAway: see there.
+    """
+    ports = await open_ports(service, settings_of(service), application=_application(service))
+    try:
+        yield ports
+    finally:
+        await ports.pool.close()
+
+
+def _application(service: Service) -> str:
+    return f"habitue {service.name} command"
 
 
 def away(error: OSError) -> DatabaseAway:

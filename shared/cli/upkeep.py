@@ -15,9 +15,9 @@ import typer
 
 from shared import kafka, migrations
 from shared.cli.offsets import Offsets, offsets_of
-from shared.cli.session import NotAvailable, away, service_of, settings_of
+from shared.cli.session import NotAvailable, away, ports_of, service_of, settings_of
 from shared.cli.speech import cell, command, console, counted, say, say_json, table, warn
-from shared.service import Service, open_ports
+from shared.service import Service
 from shared.worker.records import Partition
 
 PASSWORD = "DATABASE_PASSWORD"
@@ -98,13 +98,10 @@ async def verify(context: typer.Context, as_json: Json = False) -> None:
     Works beside live traffic. The status is 0 where all is well and 1 where anything differs.
     """
     service = service_of(context)
-    ports = await open_ports(service, settings_of(service))
-    try:
+    async with ports_of(service) as ports:
         began = time.perf_counter()
         differences = await service.verify(ports)
         seconds = time.perf_counter() - began
-    finally:
-        await ports.pool.close()
     if as_json:
         say_json({"service": service.name, "differences": differences, "seconds": round(seconds, 3)})
     else:

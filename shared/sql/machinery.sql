@@ -29,6 +29,19 @@ UPDATE service.position SET next_offset = $3 WHERE topic = $1 AND partition = $2
 -- name: all_positions
 SELECT topic, partition, next_offset FROM service.position ORDER BY topic, partition
 
+-- name: as_who_logged_in
+-- A role may look at and end the sessions of its own login only.
+SET LOCAL ROLE NONE
+
+-- name: end_frozen_sessions
+-- An active session that waits for its client is in the middle of COPY, or its answer is not read.
+SELECT count(pg_terminate_backend(pid))
+FROM pg_stat_activity
+WHERE usename = session_user AND datname = current_database() AND pid <> pg_backend_pid()
+  AND application_name = current_setting('application_name')
+  AND state = 'active' AND wait_event_type = 'Client'
+  AND query_start < clock_timestamp() - current_setting('statement_timeout')::interval
+
 -- name: register_events
 -- Keys come sorted and without repetition: two workers that meet the same events never wait in a circle.
 INSERT INTO service.inbox (event_key, payload_hash)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -22,6 +23,7 @@ from shared.failpoints import DURING_REBALANCE, pass_point
 from shared.kafka import CALL_SECONDS, KAFKA_NOT_NOW, consumer_client, started
 from shared.worker import positions
 from shared.worker.batch import BatchProcessor
+from shared.worker.frozen import end_frozen_sessions
 from shared.worker.lag import Probe
 from shared.worker.lanes import Lane
 from shared.worker.records import Partition
@@ -181,6 +183,9 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._take(sorted(Partition(key.topic, key.partition) for key in assigned))
         except (*NOT_NOW, *KAFKA_NOT_NOW, PositionLost) as error:
+            if isinstance(error, asyncpg.LockNotAvailableError):
+                processor = self._worker.lanes[0].processor
+                await end_frozen_sessions(processor.pool, processor.sql)
             self._worker.fail(error)
 
     async def _take(self, partitions: list[Partition]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
@@ -23,6 +24,7 @@ from shared.failpoints import AFTER_COMMIT, AFTER_FETCH, pass_point
 from shared.kafka import KAFKA_NOT_NOW
 from shared.worker import positions
 from shared.worker.batch import BatchProcessor
+from shared.worker.frozen import end_frozen_sessions
 from shared.worker.records import Partition, Record, time_of
 
 log = structlog.get_logger(__name__)
@@ -141,6 +143,8 @@ class Lane:
             "not_now", lane=self.number, reason=f"{type(error).__name__}: {error}", again_in=self._backoff
         )
         self.progressed()
+        if isinstance(error, asyncpg.LockNotAvailableError):
+            await end_frozen_sessions(self.processor.pool, self.processor.sql)
         await _first(stop.wait(), seconds=self._backoff)
         self._backoff = min(self._backoff * 2, LONGEST_BACKOFF_SECONDS)
         try:

@@ -83,7 +83,9 @@ async def test_a_worker_that_slept_through_its_session_applies_nothing_when_it_w
         sleeper = workers[0]
         await until("orders arrive", partial(_arrived, house, 50), seconds=60)
         sleeper.send(signal.SIGSTOP)
-        second = await house.start("ledger")
+        second = await house.start(
+            "ledger", STATEMENT_TIMEOUT_SECONDS="5"
+        )  # the sleeper may hold locks as long
         wanted = 100 + await house.query("SELECT count(*) FROM ledger.purchase")
         await until("the other one has taken over", partial(_arrived, house, wanted), seconds=60)
         sleeper.send(signal.SIGCONT)

@@ -9,16 +9,18 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from asyncpg import LockNotAvailableError
 
 from services.ledger.main import SERVICE
 from shared.cloudevents import decode
+from shared.database import connect
 from shared.events import Event
 from shared.kafka import consumer_client, create_topics, producer_client, started
 from shared.relay import Relay
@@ -207,6 +209,64 @@ async def test_workers_that_come_and_go_share_the_partitions_and_lose_nothing(to
         await _until(lambda: len(town.workers[0].positions()) == PARTITIONS * len(town.topics))
     await town.handled_each_once()
     assert await town.points() == earned(bought)
+
+
+@pytest.fixture
+async def hasty(fresh_database: Database, servers: Servers, keys: KeyPair) -> AsyncIterator[Town]:
+    """A town with short timeouts, whose worker has handled one order."""
+    short = {"statement_timeout_seconds": 2.0, "lock_timeout_seconds": 0.5}
+    async with running(SERVICE, await fresh_database(), keys, **short) as ledger:
+        await ledger.applies(tea_and_cups())
+        town = await a_town(ledger, servers.kafka_bootstrap)
+        async with town.working():
+            await town.publishes(*orders(1))
+            await town.has_handled()
+        yield town
+        assert await ledger.differences() == []
+
+
+@asynccontextmanager
+async def frozen_in_copy(town: Town, table: str, column: str) -> AsyncIterator[None]:
+    """A session of the ledger that holds rows of a table, and whose client sends no more; it is ended meanwhile."""
+    session = await connect(town.ledger.settings.dsn, schema="ledger", application="habitue ledger")
+    await session.execute(f"BEGIN; UPDATE ledger.{table} SET {column} = {column}")
+    copying = session.copy_records_to_table("lot", schema_name="ledger", columns=["asset"], records=_never())
+    asleep = asyncio.create_task(copying)
+    yield
+    assert session.is_closed()
+    asleep.cancel()
+    await asyncio.wait([asleep])
+    assert asleep.exception() is not None
+
+
+@pytest.mark.parametrize(("table", "column"), [("position", "next_offset"), ("member", "joined_at")])
+async def test_a_process_that_froze_in_the_middle_of_copy_holds_up_a_worker_no_longer_than_a_statement(
+    hasty: Town, table: str, column: str
+) -> None:
+    async with hasty.working():
+        await _until(lambda: bool(hasty.workers[-1].positions()))
+        async with frozen_in_copy(hasty, table, column):
+            await hasty.publishes(*orders(20, members=1))
+            await hasty.has_handled()
+    assert await hasty.points() == {"m0": 210}
+    await hasty.handled_each_once()
+
+
+async def test_a_worker_takes_the_partitions_of_one_that_froze_in_the_middle_of_copy(hasty: Town) -> None:
+    async with frozen_in_copy(hasty, "position", "next_offset"):
+        await hasty.publishes(*orders(20, members=1))
+        handled = asyncio.create_task(hasty.has_handled())
+        while not handled.done():
+            with suppress(LockNotAvailableError):  # its supervisor starts it again
+                async with hasty.working() as work:
+                    await asyncio.wait([work, handled], return_when=asyncio.FIRST_COMPLETED)
+        await handled
+    assert await hasty.points() == {"m0": 210}
+
+
+async def _never() -> AsyncIterator[tuple[str]]:
+    await asyncio.Event().wait()
+    yield ("",)
 
 
 async def _until(holds: Callable[[], bool]) -> None:

@@ -112,7 +112,8 @@ UNION ALL (
     SELECT 'merge', row_to_json(t)::text FROM ledger.merge AS t WHERE program_id = $1 ORDER BY member_id
 )
 
--- name: book_no_limit
+-- name: no_time_limit
+-- A whole program takes longer than a request may.
 SET LOCAL statement_timeout = 0
 
 -- name: book_columns

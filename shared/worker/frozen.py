@@ -1,0 +1,32 @@
+"""Sessions whose client is frozen: stopped in the middle of a message, they hold their locks for ever.
+
+What a newcomer would get wrong: no timeout of Postgres ends them. While it waits for the next rows of a COPY, or for
+a client that does not read its answer, it looks neither at `statement_timeout` nor at
+`idle_in_transaction_session_timeout`; it only listens to `pg_terminate_backend`. So whoever waited in vain for a lock
+looks for such sessions.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from shared.database import NOT_NOW, Pool
+from shared.queries import Queries
+
+log = structlog.get_logger(__name__)
+
+
+async def end_frozen_sessions(pool: Pool, sql: Queries) -> None:
+    """End sessions of this service in which Postgres waits for a client for longer than a statement may take.
+
+    Sessions of commands are left alone: bringing in a book may take hours.
+    """
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(sql.as_who_logged_in)
+            ended = await connection.fetchval(sql.end_frozen_sessions)
+    except NOT_NOW as error:
+        log.warning("frozen_sessions_not_looked_for", reason=f"{type(error).__name__}: {error}")
+    else:
+        if ended:
+            log.warning("frozen_sessions_ended", count=ended)
