@@ -75,9 +75,7 @@ async def worker_figures(bench: Bench, options: argparse.Namespace, bare: float)
     """The worker and the loop are measured in turn; the median of each is told, and that of their ratios."""
     runs, loops = [], []
     for number in range(options.rounds):
-        runs.append(
-            await worker(bench, f"worker{number}", until=options.events, twice=number == options.rounds - 1)
-        )
+        runs.append(await worker(bench, f"worker{number}", until=options.events, twice=True))
         loops.append(await sql_loop(bench, f"loop{number}"))
     few = max(options.events // ONE_BY_ONE_SHARE, 1)
     slow = (await worker(bench, "one_by_one", shape=ONE_BY_ONE, until=few)).effects
@@ -90,11 +88,11 @@ async def worker_figures(bench: Bench, options: argparse.Namespace, bare: float)
         "sql_loop_events_per_s": round(statistics.median(loops)),
         "one_by_one_events_per_s": round(slow),
         "bare_consumer_events_per_s": round(bare),
-        "duplicates_events_per_s": round(runs[-1].duplicates),
+        "duplicates_events_per_s": round(statistics.median(run.duplicates for run in runs)),
         "worker_per_sql_loop": round(statistics.median(ratios), 2),
         "worker_per_one_by_one": round(fast / slow, 1),
         "worker_per_bare_consumer": round(fast / bare, 2),
-        "duplicates_per_worker": round(runs[-1].duplicates / runs[-1].effects, 1),
+        "duplicates_per_worker": round(statistics.median(run.duplicates / run.effects for run in runs), 1),
         "hot_member_per_worker": round(hot["hot_member_events_per_s"] / fast, 2),
         **hot,
     }

@@ -10,21 +10,23 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from deploy.local.ports import free_port
 from services.ledger.api.door import Writer
 from services.ledger.main import SERVICE
 from services.ledger.schemas.checkout import SpendIn
 from shared.http.idempotency import door_router
 from shared.running import Role, run
 from tests.bench.ground import PROGRAM
+from tests.support.house import until
 from tests.support.keys import a_key_pair
 
 START_SECONDS = 30
@@ -85,7 +87,7 @@ async def served(dsn: str, bootstrap: str) -> AsyncIterator[Door]:
     """The process, for as long as the block lasts."""
     with TemporaryDirectory() as folder:
         keys = a_key_pair(Path(folder))
-        port = _free_port()
+        port = free_port()
         settings = {
             "LEDGER_DATABASE_URL": dsn,
             "LEDGER_KAFKA_BOOTSTRAP": bootstrap,
@@ -98,7 +100,7 @@ async def served(dsn: str, bootstrap: str) -> AsyncIterator[Door]:
             sys.executable, "-m", "tests.bench.serving", env=os.environ | settings
         )
         try:
-            await _answers(port)
+            await until(f"port {port} answers", partial(_answers, port), seconds=START_SECONDS)
             now = datetime.now(UTC) + timedelta(minutes=1)
             yield Door(port, keys.token("ledger:read ledger:write", program=PROGRAM, now=now))
         finally:
@@ -106,23 +108,13 @@ async def served(dsn: str, bootstrap: str) -> AsyncIterator[Door]:
             await process.wait()
 
 
-async def _answers(port: int) -> None:
-    async with asyncio.timeout(START_SECONDS):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 if __name__ == "__main__":
