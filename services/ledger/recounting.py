@@ -18,17 +18,16 @@ from services.ledger.domain.caps import FOREVER
 from services.ledger.domain.earned import PROGRAM
 from services.ledger.domain.goals import Part, have_goals, steps_of, worth
 from services.ledger.domain.keeping import kept_of
-from services.ledger.domain.orders import PAID, award_target
+from services.ledger.domain.orders import award_target
 from services.ledger.domain.program import LedgerProgram
 from services.ledger.domain.records import CANCELLED, Award, Purchase
 from services.ledger.domain.rules import Cap
 from services.ledger.store.rows import award_of, purchase_of
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.orders import exact, order_of
 from shared.programs import Programs, Versions
 from shared.queries import Queries
 
-MOST = 100  # differences named per check; where there are more, the first ones tell enough
 FETCHED_AT_ONCE = 1_000
 COLUMNS_OF_ORDER = len(Purchase.__struct_fields__)
 AllVersions = Mapping[str, Versions[LedgerProgram]]
@@ -45,15 +44,15 @@ PERIODS = {
 
 
 async def recounted(
-    connection: AnyConnection, sql: Queries, programs: Programs[LedgerProgram]
+    connection: AnyConnection, sql: Queries, programs: Programs[LedgerProgram], most: int | None
 ) -> AsyncIterator[str]:
-    """Every difference in words, at most `MOST` of each kind; each kind in one snapshot, the programs' versions with
-    it."""
+    """Every difference in words, at most so many of each kind (None: all); each kind in one snapshot, the programs'
+    versions with it."""
     for recount in (_counts_off, _partner_budgets_off, _budgets_off, _goals_off, _orders_off):
         async with one_look(connection, sql):
             ids = [row["program_id"] for row in await connection.fetch(sql.counting_programs)]
             versions = await programs.of(connection, ids)
-            async for text in _first(recount(connection, sql, versions)):
+            async for text in _first(recount(connection, sql, versions, most), most):
                 yield text
 
 
@@ -72,10 +71,12 @@ async def one_look(connection: AnyConnection, sql: Queries) -> AsyncIterator[Non
         yield
 
 
-async def _counts_off(connection: AnyConnection, sql: Queries, programs: AllVersions) -> AsyncIterator[str]:
+async def _counts_off(
+    connection: AnyConnection, sql: Queries, programs: AllVersions, most: int | None
+) -> AsyncIterator[str]:
     """Where caps and budgets have not counted what the awards were given under them."""
-    columns = list(zip(*_bounds(programs), strict=True)) or [()] * 8
-    for row in await connection.fetch(sql.counts_off, MOST, *columns):
+    columns = columns_of(_bounds(programs), 8)
+    for row in await connection.fetch(sql.counts_off, most, *columns):
         said, given = (row[name].normalize() for name in ("said", "given"))
         if row["is_budget"]:
             yield (
@@ -93,8 +94,7 @@ async def _counts_off(connection: AnyConnection, sql: Queries, programs: AllVers
 def _bounds(programs: AllVersions) -> Iterator[Bound]:
     """Every cap and budget of every version of every program.
 
-    An order has no product, network or subject, so a cap by these has one bucket for all orders (of a period). Deeds
-    say themselves for which they counted.
+    Caps by product, network or subject are not among them: deeds say themselves for which they counted.
     """
     for program_id, versions in programs.items():
         for version in versions.all:
@@ -102,7 +102,7 @@ def _bounds(programs: AllVersions) -> Iterator[Bound]:
             for rule in (rule for each in rules.capped.values() for rule in each):
                 of_rule = (program_id, version.number, rule.name, rule.asset, zone)
                 budgets = () if rule.budget is None else (rule.budget,)
-                caps = [cap for cap in rule.caps if rule.trigger == PAID or not cap.by_subject]
+                caps = [cap for cap in rule.caps if not cap.by_subject]
                 yield from ((*of_rule, *bucket) for bucket in _buckets(caps, budgets, ""))
             for asset in sorted(rules.bounded):
                 of_program = (program_id, version.number, PROGRAM, asset, zone)
@@ -125,11 +125,11 @@ def _quoted(text: str) -> str:
 
 
 async def _partner_budgets_off(
-    connection: AnyConnection, sql: Queries, programs: AllVersions
+    connection: AnyConnection, sql: Queries, programs: AllVersions, most: int | None
 ) -> AsyncIterator[str]:
     """What partners' budgets gave is what was credited out of them; a reversal gives no room back."""
-    columns = list(zip(*_partner_budgets(programs), strict=True)) or [()] * 6
-    for row in await connection.fetch(sql.partner_budgets_off, MOST, *columns):
+    columns = columns_of(_partner_budgets(programs), 6)
+    for row in await connection.fetch(sql.partner_budgets_off, most, *columns):
         yield (
             f"program {row['program_id']}: budget {row['budget']} {row['bucket']} says that it gave {row['used']:f}, "
             f"but {row['given']:f} were credited"
@@ -145,7 +145,9 @@ def _partner_budgets(programs: AllVersions) -> Iterator[tuple[str, int, str, str
                     yield program_id, version.number, name, zone, budget.terms, budget.period or ""
 
 
-async def _orders_off(connection: AnyConnection, sql: Queries, programs: AllVersions) -> AsyncIterator[str]:
+async def _orders_off(
+    connection: AnyConnection, sql: Queries, programs: AllVersions, _most: int | None
+) -> AsyncIterator[str]:
     """An order of which something came back holds what is kept of it, and one that was called off holds nothing."""
     async for row in connection.cursor(sql.returned_orders, prefetch=FETCHED_AT_ONCE):
         values = tuple(row)
@@ -171,6 +173,7 @@ async def _budgets_off(
     connection: AnyConnection,
     sql: Queries,
     programs: AllVersions,  # noqa: ARG001 - a budget says itself how much it is
+    _most: int | None,
 ) -> AsyncIterator[str]:
     """A budget is in its slots or used; one that was lowered may have more used than it is now."""
     async for row in connection.cursor(sql.all_budgets, prefetch=FETCHED_AT_ONCE):
@@ -183,7 +186,9 @@ async def _budgets_off(
             )
 
 
-async def _goals_off(connection: AnyConnection, sql: Queries, programs: AllVersions) -> AsyncIterator[str]:
+async def _goals_off(
+    connection: AnyConnection, sql: Queries, programs: AllVersions, _most: int | None
+) -> AsyncIterator[str]:
     """The awards of a period hold what its orders have reached; less where a merge or a refund gave nothing new."""
     if not any(have_goals(versions) for versions in programs.values()):
         return
@@ -228,10 +233,10 @@ def _part(row: Any, each: list[Any]) -> Part:
     )
 
 
-async def _first(texts: AsyncIterator[str]) -> AsyncIterator[str]:
+async def _first(texts: AsyncIterator[str], most: int | None) -> AsyncIterator[str]:
     found = 0
     async for text in texts:
         yield text
         found += 1
-        if found == MOST:
+        if found == most:
             return

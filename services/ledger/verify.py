@@ -12,44 +12,45 @@ from datetime import datetime
 from typing import Any
 
 from services.ledger.program import parse
-from services.ledger.recounting import MOST, one_look, recounted
+from services.ledger.recounting import one_look, recounted
 from shared.database import AnyConnection
 from shared.programs import Programs
 from shared.queries import Queries
 from shared.service import Ports
 
+MOST = 100  # differences named per check; where there are more, the first ones tell enough
 UNBOUNDED = "unbalanced"  # one row for each asset at most; a job asks it, too
 
 
 async def differences(ports: Ports) -> list[str]:
     """Every difference in words, at most a hundred of each kind; empty = the books balance."""
     async with ports.pool.acquire() as connection:
-        return await differences_in(connection, ports)
+        return await _differences(connection, ports, MOST)
 
 
 async def differences_of(connection: AnyConnection, ports: Ports, program_id: str) -> list[str]:
-    """The differences of one program, as an open transaction sees it."""
+    """All differences of one program, as an open transaction sees it; however many another has, none is hidden."""
     begins = (f"program {program_id}:", f"program {program_id},")
-    return [text for text in await differences_in(connection, ports) if text.startswith(begins)]
+    return [text for text in await _differences(connection, ports, None) if text.startswith(begins)]
 
 
-async def differences_in(connection: AnyConnection, ports: Ports) -> list[str]:
-    """Every difference, each check in a snapshot of its own, or all as an open transaction sees it."""
+async def _differences(connection: AnyConnection, ports: Ports, most: int | None) -> list[str]:
+    """At most so many of each kind, each check in a snapshot of its own, or all as an open transaction sees it."""
     found: list[str] = []
     for name, of_program in OF_PROGRAMS.items():
-        for row in await _rows(connection, ports.sql, name):
+        for row in await _rows(connection, ports.sql, name, most):
             found.append(f"program {row['program_id']}: {of_program(row)}")
     for name, of_member in CHECKS.items():
-        for row in await _rows(connection, ports.sql, name):
+        for row in await _rows(connection, ports.sql, name, most):
             found.append(f"program {row['program_id']}, member {row['member_id']}: {of_member(row)}")
     programs = Programs(ports.machinery, parse)
-    found += [text async for text in recounted(connection, ports.sql, programs)]
+    found += [text async for text in recounted(connection, ports.sql, programs, most)]
     return found
 
 
-async def _rows(connection: AnyConnection, sql: Queries, name: str) -> Sequence[Any]:
+async def _rows(connection: AnyConnection, sql: Queries, name: str, most: int | None) -> Sequence[Any]:
     async with one_look(connection, sql):
-        return await connection.fetch(getattr(sql, name), *(() if name == UNBOUNDED else (MOST,)))
+        return await connection.fetch(getattr(sql, name), *(() if name == UNBOUNDED else (most,)))
 
 
 def _balance(row: Any) -> str:

@@ -162,6 +162,18 @@ async def test_a_book_that_cannot_be_is_refused_by_its_line_and_nothing_is_kept(
     assert await rows_of_nothing(new) == []
 
 
+async def test_no_difference_is_overlooked_because_another_program_has_hundreds(
+    old: Running, new: Running
+) -> None:
+    await new.applies(tea_and_cups() | {"program": "a"})
+    await new.receives(*(an_order_paid("5.00", member=f"m{n}", program="a") for n in range(101)))
+    await new.ports.pool.execute("UPDATE ledger.lot SET remaining = remaining - 1")
+    await old.receives(ORDER)
+    found = await brings(new, changed(await book_of(old), "lot", remaining=1))
+    assert "lots" in found.faults[0].message
+    await new.ports.pool.execute("UPDATE ledger.lot SET remaining = remaining + 1")
+
+
 async def test_a_file_that_is_not_whole_is_known_before_anything_is_written(old: Running) -> None:
     await old.receives(ORDER)
     lines = await book_of(old)

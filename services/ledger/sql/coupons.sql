@@ -86,10 +86,6 @@ SELECT use_id, state, member_id, order_id, reason, changed_at, reserved_until
 FROM ledger.coupon_use WHERE program_id = $1 AND code = $2
 ORDER BY changed_at DESC, use_id LIMIT $3
 
--- name: known_codes
-SELECT c.code FROM unnest($2::text[]) AS k (code)
-CROSS JOIN LATERAL (SELECT code FROM ledger.coupon WHERE program_id = $1 AND code = k.code) AS c
-
 -- name: insert_pool
 INSERT INTO ledger.coupon_pool (program_id, pool, made_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
 

@@ -1,7 +1,8 @@
 """The book of a program as rows of its tables: read out in one stream, written in by the thousand.
 
 What a newcomer would get wrong: the rows are JSON that Postgres wrote, and Postgres alone reads. Nothing here knows the
-columns, so a new one needs nothing; a new table is to be named in `TABLES` and in `sql/books.sql`, and a test says so.
+columns, so a new one needs nothing; a new table is to be named in `TABLES` and in `sql/books_moved.sql`, and a test
+says so.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ async def book_rows(
     """Every row of a program: its table, and the row as JSON. Needs a transaction that sees one snapshot, in which no
     statement takes too long from now on: a table may have to be sorted before its first row comes.
     """
-    await connection.execute(sql.book_no_limit)
+    await connection.execute(sql.no_time_limit)
     async for row in connection.cursor(sql.book_rows, program_id, prefetch=ROWS_AT_ONCE):
         yield row["part"], row["entry"]
 

@@ -16,7 +16,7 @@ from services.ledger.domain.book import Book
 from services.ledger.domain.goals import Part, Reached, periods_of
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.records import MemberKey
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.orders import exact
 from shared.queries import Queries
 
@@ -33,7 +33,7 @@ async def load_periods(
 ) -> list[tuple[MemberKey, str]]:
     """Bring these periods (program, member, rule, period); the awards that belong to them."""
     keys = sorted(periods)
-    columns = list(zip(*keys, strict=True)) or [()] * 4
+    columns = columns_of(keys, 4)
     for row in await connection.fetch(sql.load_goal_parts, *columns):
         part = _part(row)
         key = (part.program_id, part.member_id)

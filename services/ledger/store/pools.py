@@ -6,15 +6,16 @@ locks anybody, and it is part of the book from then on: who is in it, and what t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from services.ledger.domain.book import Book
 from services.ledger.domain.households import Borrowed, Pool
 from services.ledger.domain.needs import Needs
 from services.ledger.domain.records import MemberKey
 from services.ledger.errors import PoolChangedMeanwhile
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.queries import Queries
 
 BORROWED_COLUMNS = Borrowed.__struct_fields__
@@ -69,10 +70,8 @@ async def load_pools(
     holders = needs.returning | {key for key in needs.members if found and key in needs.detailed}
     if holders:
         for row in await connection.fetch(sql.borrowed_lots, *_columns(holders)):
-            borrowed = Borrowed(*row)
-            holder = (borrowed.program_id, borrowed.member_id)
-            book.borrowed.load(holder, (borrowed.asset, borrowed.lot_no), borrowed)
-            if holder in needs.returning:
+            borrowed = _load_borrowed(book, row)
+            if (borrowed.program_id, borrowed.member_id) in needs.returning:
                 _need(needs, [(borrowed.program_id, borrowed.from_member_id)])
 
 
@@ -81,9 +80,7 @@ async def load_borrowed(
 ) -> None:
     """Bring what these members have of others who are still there, to be looked at."""
     for row in await connection.fetch(sql.borrowed_from_the_living, *_columns(keys)):
-        borrowed = Borrowed(*row)
-        place = (borrowed.asset, borrowed.lot_no)
-        book.borrowed.load((borrowed.program_id, borrowed.member_id), place, borrowed)
+        _load_borrowed(book, row)
 
 
 async def check_pools(connection: AnyConnection, sql: Queries, book: Book, keys: Iterable[MemberKey]) -> None:
@@ -107,13 +104,13 @@ async def save_pools(connection: AnyConnection, sql: Queries, book: Book) -> Non
             for pool in changed
             for place, name in enumerate(pool.members, 1)
         ]
-        columns = list(zip(*places, strict=True)) or [()] * 5
+        columns = columns_of(places, 5)
         await connection.execute(sql.leave_households, *_columns(pools), *columns[:3])
         if places:
             await connection.execute(sql.join_households, *columns)
         empty = [(pool.program_id, pool.pool_id, pool.changed_at) for pool in changed if not pool.members]
         if empty:
-            await connection.execute(sql.dissolve_households, *zip(*empty, strict=True))
+            await connection.execute(sql.dissolve_households, *columns_of(empty, 3))
     if new := book.borrowed.new():
         rows = [tuple(getattr(row, name) for name in BORROWED_COLUMNS) for row in new]
         await connection.copy_records_to_table(
@@ -148,5 +145,12 @@ def _need(needs: Needs, keys: Iterable[MemberKey]) -> None:
         needs.detailed.add(key)
 
 
-def _columns(keys: Iterable[tuple[str, str]]) -> list[Sequence[str]]:
-    return list(zip(*sorted(keys), strict=True)) or [(), ()]
+def _load_borrowed(book: Book, row: Any) -> Borrowed:
+    borrowed = Borrowed(*row)
+    place = (borrowed.asset, borrowed.lot_no)
+    book.borrowed.load((borrowed.program_id, borrowed.member_id), place, borrowed)
+    return borrowed
+
+
+def _columns(keys: Iterable[tuple[str, str]]) -> list[tuple[str, ...]]:
+    return columns_of(sorted(keys), 2)

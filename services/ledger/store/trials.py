@@ -21,7 +21,7 @@ from services.ledger.domain.replaying import BudgetOfDays
 from services.ledger.domain.switching_ahead import OpenLot
 from services.ledger.store import Store
 from services.ledger.store.rows import award_of, purchase_of
-from shared.database import AnyConnection
+from shared.database import AnyConnection, columns_of
 from shared.orders import Share, exact
 from shared.orders.paid import plain
 from shared.programs import BEGINNING_OF_TIME, Versions
@@ -115,7 +115,7 @@ async def budgets_used(
     keys = sorted((program_id, name, bucket) for name, bucket in wanted)
     if not keys:
         return {}
-    rows = await _in_time(connection, sql.budget_slots, *zip(*keys, strict=True))
+    rows = await _in_time(connection, sql.budget_slots, *columns_of(keys, 3))
     if rows is None:
         return None
     used: dict[BudgetOfDays, Share] = {}
