@@ -68,6 +68,9 @@ class Versions(Generic[P]):
 
     def at(self, time: datetime) -> Version[P]:
         """The version that holds for something that happened at `time`."""
+        newest = self.all[-1]
+        if newest.since <= time:
+            return newest
         return self.all[bisect_right(self.all, time, key=lambda version: version.since) - 1]
 
     def numbered(self, number: int) -> Version[P]:

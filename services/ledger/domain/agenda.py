@@ -96,14 +96,19 @@ def _of_program(book: Book, key: MemberKey) -> Iterator[Due]:
 def _dues(book: Book, row: Award | Lot | Issued | Hold) -> Iterator[Due]:
     """What is due because of this row as it is now."""
     match row:
-        case Award(due_at=datetime() as at):
-            yield at, ACTIVATES, row.award_id, row
-        case Issued(due_at=datetime() as at):
-            yield at, EXPIRES, f"reward:{row.reward_id}", row
-        case Hold(state=state) if state == OPEN:
-            yield row.held_until, TIMES_OUT, row.hold_id, row
-        case Lot(expires_at=datetime() as at) if row.remaining:
-            yield max(at, row.opened_at), EXPIRES, f"{row.asset}:{row.lot_no:020}", row
-            told = next_told(book, row)
-            if told is not None:
-                yield told.at, TELLS, f"{row.asset}:{at.isoformat()}:{told.days:04}", told
+        case Award():
+            if row.due_at is not None:
+                yield row.due_at, ACTIVATES, row.award_id, row
+        case Lot():
+            at = row.expires_at
+            if at is not None and row.remaining:
+                yield max(at, row.opened_at), EXPIRES, f"{row.asset}:{row.lot_no:020}", row
+                told = next_told(book, row)
+                if told is not None:
+                    yield told.at, TELLS, f"{row.asset}:{at.isoformat()}:{told.days:04}", told
+        case Issued():
+            if row.due_at is not None:
+                yield row.due_at, EXPIRES, f"reward:{row.reward_id}", row
+        case Hold():
+            if row.state == OPEN:
+                yield row.held_until, TIMES_OUT, row.hold_id, row

@@ -13,20 +13,17 @@ from typing import Any
 from uuid import UUID
 
 from services.ledger.domain.guests import Address, GuestOrder, Secret, keep_guests, statements_of
+from services.ledger.domain.needs import OF_ORDERS
 from services.ledger.domain.program import LedgerProgram
 from shared.events import (
     CustomerSignedUp,
     CustomerUpdated,
     Event,
-    OrderCancelled,
-    OrderFulfilled,
     OrderPaid,
-    OrderRefunded,
 )
 from shared.programs import Versions
 from shared.rows import replace
 
-OF_ORDERS = (OrderPaid, OrderFulfilled, OrderRefunded, OrderCancelled)
 TELL_ADDRESS = (CustomerSignedUp, CustomerUpdated)
 
 Place = tuple[str, UUID]
@@ -60,7 +57,7 @@ def guest_needs_of(
             told = secret.address(event.program_id, event.data.email)
             if told is not None:
                 needs.told.setdefault((event.program_id, told), set()).add(event.data.customer_id)
-        elif isinstance(event.data, OF_ORDERS) and event.data.customer_id is None:
+        elif type(event.data) in OF_ORDERS and event.data.customer_id is None:
             _add_order(needs, event, secret)
     return needs
 

@@ -47,10 +47,11 @@ from shared.events import (
 )
 from shared.programs import Versions
 
-OF_REVIEWS = (ReviewPublished, ReviewRemoved)
-OF_ORDERS = (OrderPaid, OrderFulfilled, OrderRefunded, OrderCancelled)
-TELLS_OF_PERSON = (CustomerSignedUp, CustomerUpdated, SegmentEntered, SegmentLeft)
-TAKES_BACK = (OrderRefunded, OrderCancelled, ReviewRemoved, ReferralVoided, CustomerDeleted)
+# Sets: to ask a class of the contract whether something is of it costs more than the rest of the question.
+OF_REVIEWS = frozenset({ReviewPublished, ReviewRemoved})
+OF_ORDERS = frozenset({OrderPaid, OrderFulfilled, OrderRefunded, OrderCancelled})
+TELLS_OF_PERSON = frozenset({CustomerSignedUp, CustomerUpdated, SegmentEntered, SegmentLeft})
+TAKES_BACK = frozenset({OrderRefunded, OrderCancelled, ReviewRemoved, ReferralVoided, CustomerDeleted})
 
 
 @dataclass(slots=True)
@@ -101,11 +102,11 @@ def needs_of(events: Sequence[Event[Any]], programs: Mapping[str, Versions[Ledge
     """What these events touch; events of unknown programs and of guests touch nothing."""
     needs = Needs()
     for event in events:
-        versions = programs.get(event.program_id)
-        if versions is not None and event.member_id is not None:
-            key, program = (event.program_id, event.member_id), versions.at(event.time).rules
+        versions, member_id = programs.get(event.program_id), event.member_id
+        if versions is not None and member_id is not None:
+            key, program = (event.program_id, member_id), versions.at(event.time).rules
             _add(needs, event, key, program)
-            if isinstance(event.data, OF_REVIEWS):
+            if type(event.data) in OF_REVIEWS:
                 _add_review(needs, key, event.data.review_id, versions)
             if program.lives_by_activity:
                 needs.detailed.add(key)
@@ -128,7 +129,7 @@ def _add_review(needs: Needs, key: MemberKey, review_id: str, versions: Versions
 def _add_striving(needs: Needs, events: Sequence[Event[Any]], versions: Versions[LedgerProgram]) -> None:
     """An order moves what its periods hold, and a late one may take something back."""
     for event in events:
-        if event.member_id is not None and isinstance(event.data, OF_ORDERS):
+        if event.member_id is not None and type(event.data) in OF_ORDERS:
             key = (event.program_id, event.member_id)
             times = needs.striving.setdefault((key, event.data.order_id), set())
             needs.detailed.add(key)
@@ -140,7 +141,7 @@ def _add_striving(needs: Needs, events: Sequence[Event[Any]], versions: Versions
 def _add(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
     data = event.data
     needs.member(key, event.time)
-    if isinstance(data, TAKES_BACK):
+    if type(data) in TAKES_BACK:
         _add_taking_back(needs, key, data)
     match data:
         case OrderPaid():
@@ -189,7 +190,7 @@ def _add_taking_back(needs: Needs, key: MemberKey, data: Any) -> None:
 
 
 def _add_deed(needs: Needs, event: Event[Any], key: MemberKey, program: LedgerProgram) -> None:
-    if isinstance(event.data, TELLS_OF_PERSON):
+    if type(event.data) in TELLS_OF_PERSON:
         needs.persons.add(key)
     if program.rules_for(trigger_of(event)):
         _add_caps(needs, event, key, program, facts_of(event, program))

@@ -114,7 +114,7 @@ class Prepared:
     """All rules of one trigger. `unlined` are those that name no lines, `loners` those that are not stackable."""
 
     __slots__ = (
-        "_asking", "_by_label", "_by_words", "_everything", "_ready", "_words_of",
+        "_asking", "_by_label", "_by_labels", "_by_words", "_everything", "_labels_of", "_ready", "_words_of",
         "assets", "loners", "scale", "unlined",
     )  # fmt: skip
 
@@ -144,6 +144,8 @@ class Prepared:
         self._everything = sum(each.bit for each in ready)
         labels = sorted({each.label for rule in rules for each in rule.line_conditions})
         self._by_label: list[tuple[str, dict[Any, int]]] = [(label, {}) for label in labels]
+        self._labels_of = _reader(labels)
+        self._by_labels: dict[Any, int] = {}
 
     def holding(self, facts: Facts, bits: int) -> int:
         """Those of these rules whose conditions on the whole event hold."""
@@ -168,8 +170,17 @@ class Prepared:
     def by_labels(self, line: OrderLine) -> int:
         """The rules that a line leaves over, those among them that name no lines.
 
-        Remembered for each label by itself: a shop has many products, but few categories and brands.
+        Remembered for all its labels together, since a product has always the same; and for each by itself, since a
+        shop has many products, but few categories and brands.
         """
+        labels = self._labels_of(line)
+        bits = self._by_labels.get(labels)
+        if bits is None:
+            bits = self._by_each_label(line)
+            _remember(self._by_labels, labels, bits, PRODUCTS_REMEMBERED)
+        return bits
+
+    def _by_each_label(self, line: OrderLine) -> int:
         bits = self._everything
         for label, known in self._by_label:
             value = getattr(line, label)
