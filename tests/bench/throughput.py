@@ -98,9 +98,11 @@ async def worker(
 async def drain(bench: Bench, ports: Ports, shape: Shape, until: int) -> Rates:
     """Let the service's own worker, as operators start it, handle what the topic has.
 
-    The clock starts with the first batch that is committed after all its processes have joined: how long they take to
-    start and to share the partitions out is not what is measured.
+    The clock starts with the first batch that is committed after all its processes have joined, and stops when fewer
+    events are left than all lanes take at once: how long the processes take to start and to share the partitions out,
+    and how unevenly their lanes run dry, is not what is measured.
     """
+    at_once = min(shape.processes * shape.lanes * shape.batch, until // 2)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", SERVICE.package.__name__, "worker", env=_environment(bench, ports, shape)
     )
@@ -110,17 +112,17 @@ async def drain(bench: Bench, ports: Ports, shape: Shape, until: int) -> Rates:
             await _all_joined(bench.stack, shape.processes)
             first = await _handled(ports, more_than=await _handled(ports, more_than=0))
             began, before = time.perf_counter(), used(bench.stack, process.pid)
-            await _handled(ports, more_than=until - 1)
+            last = await _handled(ports, more_than=until - at_once)
             effects, after = time.perf_counter() - began, used(bench.stack, process.pid)
+            await _handled(ports, more_than=until - 1)
             while await ports.pool.fetchval("SELECT count(*) FROM ledger.outbox"):
                 await asyncio.sleep(LOOK_SECONDS)
             published = time.perf_counter() - began
     finally:
         process.terminate()
         await process.wait()
-    count = until - first
-    cpu = {name: round((after[name] - before[name]) / count * MILLION, 1) for name in after}
-    return Rates(count / effects, count / published, cpu=cpu)
+    cpu = {name: round((after[name] - before[name]) / (last - first) * MILLION, 1) for name in after}
+    return Rates((last - first) / effects, (until - first) / published, cpu=cpu)
 
 
 async def _all_joined(stack: EmbeddedStack, processes: int) -> None:
