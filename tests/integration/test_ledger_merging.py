@@ -350,6 +350,20 @@ async def test_who_is_erased_leaves_no_word_of_a_merge_or_of_the_old_id_behind(l
     assert {row["reason"] or "" for row in await ledger.ports.pool.fetch(words)} == {""}
 
 
+async def test_adjustments_of_before_a_merge_are_listed_under_either_id(ledger: Running) -> None:
+    await ledger.receives(a_sign_up(MEMBER), a_sign_up(OLD), a_sign_up("other"))
+    for member in (MEMBER, OLD, "other"):
+        made = await asks(
+            ledger, "adjustments", member, adjustment_id=f"of-{member}", points=5, reason="kind"
+        )
+        assert made.status_code == 201
+    await merges(ledger)
+    async with ledger.client() as client:
+        for name in (MEMBER, OLD):
+            listed = (await client.get("/v1/adjustments", params={"member_id": name})).json()["items"]
+            assert {each["adjustment_id"] for each in listed} == {f"of-{MEMBER}", f"of-{OLD}"}
+
+
 async def test_events_requests_and_merges_at_once_lose_and_double_nothing(ledger: Running) -> None:
     names = [MEMBER, OLD, "a-1", "z-1"]
     await ledger.receives(*(an_order_paid("100.00", member=name) for name in names))

@@ -117,7 +117,7 @@ async def listed(
     member_id: str | None,
     limit: int,
 ) -> list[Adjustment]:
-    """Those behind `after`, by id; of a state, of a member."""
+    """Those behind `after`, by id; of a state, of a member and whoever was merged into them."""
     return await adjustments.listed(
         connection, actions.sql, program_id, after=after, state=state, member_id=member_id, limit=limit
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 
 from services.ledger.actions import adjustments
-from services.ledger.api.door import MemberId, actions_of, home_of, now_of
+from services.ledger.api.door import MemberId, actions_of, home_id_of, home_of, now_of
 from services.ledger.domain.adjusting import PROPOSED, Adjustment
 from services.ledger.errors import (
     AdjustmentConflict,
@@ -73,7 +73,7 @@ async def adjustments_listed(
     limit: Limit = 50,
     cursor: CursorText = None,
 ) -> Page[AdjustmentOut]:
-    """Adjustments by id: those that wait for a second person (`state=proposed`), those of a member, all."""
+    """Adjustments by id: those that wait for a second person (`state=proposed`), a member's under whichever id, all."""
     (after,) = ADJUSTMENTS.read(cursor) or ("",)
     await actions_of(request).programs.one(connection, caller.program_id)  # one that nobody applied is told
     rows = await adjustments.listed(
@@ -82,7 +82,7 @@ async def adjustments_listed(
         caller.program_id,
         after=after,
         state=state,
-        member_id=member_id,
+        member_id=await home_id_of(request, connection, caller, member_id),
         limit=limit + 1,
     )
     page, following = ADJUSTMENTS.cut(rows, limit, lambda row: (row.adjustment_id,))

@@ -20,11 +20,14 @@ SET state = $3, moved = $4, decided_by = $5, decided_at = $6, decision_reason = 
 WHERE program_id = $1 AND adjustment_id = $2
 
 -- name: adjustments
+-- Of a member also those of whoever was merged into them.
 SELECT program_id, adjustment_id, member_id, asset, points, reason, state, proposed_by, proposed_at, moved,
        decided_by, decided_at, decision_reason
 FROM ledger.adjustment
 WHERE program_id = $1 AND adjustment_id > $2 AND ($3::text IS NULL OR state = $3)
-  AND ($4::text IS NULL OR member_id = $4)
+  AND ($4::text IS NULL OR member_id = $4 OR member_id IN (
+      SELECT member_id FROM ledger.member WHERE program_id = $1 AND merged_into = $4
+  ))
 ORDER BY adjustment_id LIMIT $5
 
 -- name: adjustments_off
