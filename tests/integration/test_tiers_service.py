@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from services.tiers.main import SERVICE
 from shared.events import OrderLine, RefundLine
@@ -336,6 +337,20 @@ async def test_nobody_sees_what_is_not_theirs(tiers: Running, what: str) -> None
         assert (await nobody.get(address)).status_code == 401
         unknown = await shop.get(f"/v1/members/nobody/{what}")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_member")
+
+
+async def test_each_refund_whose_order_never_came_is_told_of_once(
+    tiers: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.tiers.jobs.REPORTED_AT_ONCE", 2)
+    early = [refunded(f"o-{n}", "1.00", "2026-05-01") for n in range(5)]
+    await tiers.receives(paid("here", "10.00", "2026-05-01"), *early)
+    assert await tiers.runs("report_waiting") == 0, "an order may come late"
+    tiers.now = datetime.now(UTC) + timedelta(days=31)
+    with capture_logs() as lines:
+        assert [await tiers.runs("report_waiting") for _ in range(2)] == [5, 0]
+    assert sorted(line["order"] for line in lines) == [f"o-{n}" for n in range(5)]
+    assert {line["event"] for line in lines} == {"order_never_came"}
 
 
 async def test_verify_names_each_difference(tiers: Running) -> None:

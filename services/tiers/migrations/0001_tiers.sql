@@ -49,9 +49,11 @@ CREATE TABLE tiers.purchase (
     year integer,
     kept_minor bigint NOT NULL DEFAULT 0 CHECK (kept_minor >= 0),
     first_seen_at timestamptz NOT NULL DEFAULT now(),
+    -- when people were told that the order never came
+    reported_at timestamptz,
     PRIMARY KEY (program_id, member_id, order_id)
 ) WITH (fillfactor = 90);
-CREATE INDEX purchase_waiting ON tiers.purchase (first_seen_at) WHERE paid_at IS NULL;
+CREATE INDEX purchase_waiting ON tiers.purchase (first_seen_at) WHERE paid_at IS NULL AND reported_at IS NULL;
 
 -- What a member's orders of one calendar year count together.
 CREATE TABLE tiers.year_spend (

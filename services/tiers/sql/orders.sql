@@ -47,10 +47,14 @@ DELETE FROM tiers.year_spend AS y
 USING unnest($1::text[], $2::text[]) AS k (p, m)
 WHERE y.program_id = k.p AND y.member_id = k.m
 
--- name: waiting_purchases
--- Refunds and cancellations whose order has not come since $1.
-SELECT program_id, member_id, order_id
-FROM tiers.purchase
-WHERE paid_at IS NULL AND first_seen_at < $1
-ORDER BY first_seen_at
-LIMIT $2
+-- name: report_purchases
+-- Some refunds and cancellations whose order has not come since $1; each is told of once.
+UPDATE tiers.purchase AS p SET reported_at = $2
+FROM (
+    SELECT program_id, member_id, order_id
+    FROM tiers.purchase
+    WHERE paid_at IS NULL AND reported_at IS NULL AND first_seen_at < $1
+    ORDER BY first_seen_at LIMIT $3
+) AS w
+WHERE (p.program_id, p.member_id, p.order_id) = (w.program_id, w.member_id, w.order_id) AND p.paid_at IS NULL
+RETURNING p.program_id, p.member_id, p.order_id
