@@ -14,12 +14,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 30
 CHILD = """
-import asyncio, sys
+import asyncio, os
 from shared.processes import until_starter_ends
 
 async def main():
     stop = asyncio.Event()
-    print("child", flush=True)
+    os.write(1, b"child\\n")  # at once: `print` may write the end of the line by itself
     await until_starter_ends(stop)
 
 asyncio.run(main())
@@ -39,14 +39,16 @@ async def starter() -> AsyncIterator[asyncio.subprocess.Process]:
         sys.executable, "-c", STARTER, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    async with asyncio.timeout(SECONDS):
-        heard = 0
-        while heard < 2:
-            heard += (await process.stdout.readline()).strip() == b"child"
-    yield process
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
+    try:
+        async with asyncio.timeout(SECONDS):
+            heard = 0
+            while heard < 2:
+                heard += (await process.stdout.readline()).strip() == b"child"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 def children_of(process: asyncio.subprocess.Process) -> list[psutil.Process]:
