@@ -8,17 +8,20 @@ same events again: their ids are derived from their cause, so every reader's inb
 from __future__ import annotations
 
 import asyncio
+import time
 import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from shared.database import NOT_NOW, Connection, connect
 from shared.failpoints import BETWEEN_PUBLISH_AND_DELETE, pass_point
+from shared.frozen import end_frozen_holder
 from shared.kafka import BATCH_BYTES, CALL_SECONDS, KAFKA_NOT_NOW, producer_client, started
 from shared.metrics import Metrics
 from shared.outbox import Message, read_bundle
@@ -37,7 +40,11 @@ PUBLISH_SECONDS = (
 
 @dataclass(slots=True)
 class Relay:
-    """The one publisher of a service: whoever holds the session lock; the others wait for it."""
+    """The one publisher of a service: whoever holds the session lock; the others wait for it.
+
+    One that has asked Postgres nothing for `frozen_seconds` is frozen and loses the lock: it asks several times a
+    second, and waits for Kafka for `PUBLISH_SECONDS` at most.
+    """
 
     url: str
     schema: str
@@ -45,6 +52,7 @@ class Relay:
     sql: Queries
     metrics: Metrics
     poll_seconds: float = 0.25
+    frozen_seconds: float = 2 * PUBLISH_SECONDS
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -86,10 +94,16 @@ class Relay:
         connection = await connect(self.url, schema=self.schema, application=f"habitue {self.schema} relay")
         try:
             lock = zlib.crc32(f"{self.schema}.relay".encode())
+            waited_since = time.monotonic()
             while not stop.is_set():
                 if await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock):
                     yield connection
                     return
+                if time.monotonic() - waited_since > self.frozen_seconds:
+                    waited_since = time.monotonic()
+                    await end_frozen_holder(
+                        connection, self.sql, lock, timedelta(seconds=self.frozen_seconds)
+                    )
                 await self._pause(stop, RETRY_SECONDS, wakes=False)
             yield None
         finally:

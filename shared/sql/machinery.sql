@@ -42,6 +42,14 @@ WHERE usename = session_user AND datname = current_database() AND pid <> pg_back
   AND state = 'active' AND wait_event_type = 'Client'
   AND query_start < clock_timestamp() - current_setting('statement_timeout')::interval
 
+-- name: end_frozen_holder
+-- Whoever holds this lock of a session and has asked nothing for so long.
+SELECT count(pg_terminate_backend(a.pid))
+FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 0 AND l.objid = $1::bigint::oid AND l.objsubid = 1
+  AND a.datname = current_database() AND a.usename = session_user
+  AND a.state_change < clock_timestamp() - $2::interval
+
 -- name: register_events
 -- Keys come sorted and without repetition: two workers that meet the same events never wait in a circle.
 INSERT INTO service.inbox (event_key, payload_hash)

@@ -20,10 +20,10 @@ from aiokafka.errors import KafkaError
 from shared.database import NOT_NOW
 from shared.errors import Kind, ServiceError, Unavailable
 from shared.failpoints import DURING_REBALANCE, pass_point
+from shared.frozen import end_frozen_sessions
 from shared.kafka import CALL_SECONDS, KAFKA_NOT_NOW, consumer_client, started
 from shared.worker import positions
 from shared.worker.batch import BatchProcessor
-from shared.worker.frozen import end_frozen_sessions
 from shared.worker.lag import Probe
 from shared.worker.lanes import Lane
 from shared.worker.records import Partition

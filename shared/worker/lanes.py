@@ -21,10 +21,10 @@ from aiokafka.errors import IllegalStateError
 
 from shared.database import NOT_NOW
 from shared.failpoints import AFTER_COMMIT, AFTER_FETCH, pass_point
+from shared.frozen import end_frozen_sessions
 from shared.kafka import KAFKA_NOT_NOW
 from shared.worker import positions
 from shared.worker.batch import BatchProcessor
-from shared.worker.frozen import end_frozen_sessions
 from shared.worker.records import Partition, Record, time_of
 
 log = structlog.get_logger(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -225,6 +226,16 @@ async def test_a_relay_whose_session_was_ended_comes_back_by_itself(outgoing: Ou
     await outgoing.writes(outgoing.message("anna", "2"))
     await outgoing.is_empty()
     assert await outgoing.published() == {"anna": [b"1", b"2"]}
+
+
+async def test_a_relay_takes_over_from_a_process_that_froze_with_the_lock(outgoing: Outgoing) -> None:
+    frozen = await connect(outgoing.url, schema="ledger")
+    assert await frozen.fetchval("SELECT pg_try_advisory_lock($1)", zlib.crc32(b"ledger.relay"))
+    await outgoing.writes(outgoing.message("anna", "1"))
+    outgoing.starts().frozen_seconds = 1.0
+    await outgoing.is_empty()
+    assert frozen.is_closed()
+    assert await outgoing.published() == {"anna": [b"1"]}
 
 
 async def test_a_transaction_that_is_rolled_back_announces_nothing(outgoing: Outgoing) -> None:
