@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from enum import Enum
 from fractions import Fraction
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -24,6 +25,8 @@ DIGITS: Final = MappingProxyType(
     {entry.code: entry.exponent for entry in _IsoCurrency if entry.exponent is not None}
 )
 """Decimals of every currency that has minor units."""
+
+AMOUNTS_REMEMBERED: Final = 16_384  # three megabytes
 
 _SCALES: Final = {code: (digits, 10**digits) for code, digits in DIGITS.items()}
 _AMOUNT: Final = re.compile(r"(-?)([0-9]{1,15})(?:\.([0-9]{1,4}))?").fullmatch
@@ -60,10 +63,12 @@ def digits_of(currency: str) -> int:
     return _scale(currency)[0]
 
 
+@lru_cache(maxsize=AMOUNTS_REMEMBERED)
 def minor_units(amount: str, currency: str) -> int:
     """The amount in minor units, exactly: `minor_units("12.3", "EUR") == 1230`.
 
-    Trailing zeros beyond the currency's decimals are no fraction: `"5.00"` JPY is 5.
+    Trailing zeros beyond the currency's decimals are no fraction: `"5.00"` JPY is 5. Amounts are remembered: a shop has
+    few prices.
 
     Raises:
         InvalidAmount: not a decimal number, or a fraction smaller than the currency has.

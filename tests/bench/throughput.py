@@ -30,7 +30,7 @@ from tests.bench.recording import Recorder, send_again
 LANES = 2
 BATCH = 1000
 DEADLINE_SECONDS = 300
-LOOK_SECONDS = 0.05  # looking takes from what is looked at
+LOOK_SECONDS = 0.1  # looking takes from what is looked at
 TOPIC = "shop.orders"
 MILLION = 1_000_000
 
