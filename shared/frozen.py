@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import asyncpg
 import structlog
 
 from shared.database import NOT_NOW, Connection, Pool
@@ -18,11 +19,14 @@ from shared.queries import Queries
 log = structlog.get_logger(__name__)
 
 
-async def end_frozen_sessions(pool: Pool, sql: Queries) -> None:
-    """End sessions of this service in which Postgres waits for a client for longer than a statement may take.
+async def end_frozen_sessions(pool: Pool, sql: Queries, trouble: BaseException) -> None:
+    """If the trouble is that a lock was waited for in vain: end sessions of this service in which Postgres waits for a
+    client for longer than a statement may take.
 
     Sessions of commands are left alone: bringing in a book may take hours.
     """
+    if not isinstance(trouble, asyncpg.LockNotAvailableError):
+        return
     try:
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(sql.as_who_logged_in)

@@ -63,10 +63,10 @@ class Rows(Generic[G, K, V]):
     The group that was asked for last stays at hand (`_at`, `_rows`): the next question is mostly about it, too.
     """
 
-    __slots__ = ("_at", "_changed", "_groups", "_loaded", "_note", "_rows", "_watched")
+    __slots__ = ("_at", "_changed", "_groups", "_loaded", "_noted", "_rows", "_watched")
 
     def __init__(self, journal: Journal) -> None:
-        self._note = journal._steps.append
+        self._noted = journal._steps.append
         self._groups: dict[G, dict[K, V]] = {}
         self._loaded: dict[tuple[G, K], None] = {}
         self._changed: dict[tuple[G, K], V] = {}
@@ -102,8 +102,7 @@ class Rows(Generic[G, K, V]):
         rows = self._rows
         if rows is None:
             rows = self._rows = self._groups[group] = {}
-        note = self._note
-        note((self, group, key, rows.get(key, _ABSENT)))
+        self._noted((self, group, key, rows.get(key, _ABSENT)))
         rows[key] = row
         self._changed[(group, key)] = row
         if self._watched and group in self._watched:
@@ -142,17 +141,16 @@ class Rows(Generic[G, K, V]):
 class Entries(Generic[V]):
     """Rows that are only ever appended: transfers, outgoing events."""
 
-    __slots__ = ("_items", "_note")
+    __slots__ = ("_items", "_noted")
 
     def __init__(self, journal: Journal) -> None:
-        self._note = journal._steps.append
+        self._noted = journal._steps.append
         self._items: list[V] = []
 
     def append(self, item: V) -> None:
         """Add one at the end."""
         self._items.append(item)
-        note = self._note
-        note((self,))
+        self._noted((self,))
 
     def __iter__(self) -> Iterator[V]:
         return iter(self._items)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import asyncpg
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -183,9 +182,8 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._take(sorted(Partition(key.topic, key.partition) for key in assigned))
         except (*NOT_NOW, *KAFKA_NOT_NOW, PositionLost) as error:
-            if isinstance(error, asyncpg.LockNotAvailableError):
-                processor = self._worker.lanes[0].processor
-                await end_frozen_sessions(processor.pool, processor.sql)
+            processor = self._worker.lanes[0].processor
+            await end_frozen_sessions(processor.pool, processor.sql, error)
             self._worker.fail(error)
 
     async def _take(self, partitions: list[Partition]) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import asyncpg
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
@@ -143,8 +142,7 @@ class Lane:
             "not_now", lane=self.number, reason=f"{type(error).__name__}: {error}", again_in=self._backoff
         )
         self.progressed()
-        if isinstance(error, asyncpg.LockNotAvailableError):
-            await end_frozen_sessions(self.processor.pool, self.processor.sql)
+        await end_frozen_sessions(self.processor.pool, self.processor.sql, error)
         await _first(stop.wait(), seconds=self._backoff)
         self._backoff = min(self._backoff * 2, LONGEST_BACKOFF_SECONDS)
         try:

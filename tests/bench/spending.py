@@ -22,7 +22,7 @@ MEMBERS = 5_000
 REQUESTS = 6_000
 CLIENTS = 128  # a sale: they keep one server process busy
 FEW_CLIENTS = 32
-ROUNDS = 3
+ROUNDS = 5
 HOT_MEMBER = 1
 HOT_POINTS = 1_000_000  # more than all rounds together spend
 

@@ -24,7 +24,7 @@ V = TypeVar("V")
 
 SETS_REMEMBERED = 4_096  # of a dozen rules, every set
 WORDS_REMEMBERED = 1_000  # channels, levels, ways of paying: few, unless a shop puts numbers into them
-PRODUCTS_REMEMBERED = 20_000  # of each label: two megabytes, and most of what a larger shop sells
+PRODUCTS_REMEMBERED = 20_000  # some megabytes, and most of what a larger shop sells
 
 
 class ReadyRule:
@@ -114,7 +114,7 @@ class Prepared:
     """All rules of one trigger. `unlined` are those that name no lines, `loners` those that are not stackable."""
 
     __slots__ = (
-        "_asking", "_by_label", "_by_labels", "_by_words", "_everything", "_labels_of", "_ready", "_words_of",
+        "_asking", "_by_labels", "_by_words", "_labels_of", "_ready", "_words_of",
         "assets", "loners", "scale", "unlined",
     )  # fmt: skip
 
@@ -141,10 +141,7 @@ class Prepared:
         self._asking = [each for each in ready if each.asks]
         self._words_of = _reader(word.name for each in ready for word in each.words)
         self._by_words: dict[Any, int] = {}
-        self._everything = sum(each.bit for each in ready)
-        labels = sorted({each.label for rule in rules for each in rule.line_conditions})
-        self._by_label: list[tuple[str, dict[Any, int]]] = [(label, {}) for label in labels]
-        self._labels_of = _reader(labels)
+        self._labels_of = _reader(each.label for rule in rules for each in rule.line_conditions)
         self._by_labels: dict[Any, int] = {}
 
     def holding(self, facts: Facts, bits: int) -> int:
@@ -170,29 +167,14 @@ class Prepared:
     def by_labels(self, line: OrderLine) -> int:
         """The rules that a line leaves over, those among them that name no lines.
 
-        Remembered for all its labels together, since a product has always the same; and for each by itself, since a
-        shop has many products, but few categories and brands.
+        Remembered for all its labels together: a product has always the same.
         """
         labels = self._labels_of(line)
         bits = self._by_labels.get(labels)
         if bits is None:
-            bits = self._by_each_label(line)
+            bits = sum(each.bit for each in self._ready if each.rule.covers(line))
             _remember(self._by_labels, labels, bits, PRODUCTS_REMEMBERED)
         return bits
-
-    def _by_each_label(self, line: OrderLine) -> int:
-        bits = self._everything
-        for label, known in self._by_label:
-            value = getattr(line, label)
-            found = known.get(value)
-            if found is None:
-                found = self._by_one_label(label, line)
-                _remember(known, value, found, PRODUCTS_REMEMBERED)
-            bits &= found
-        return bits
-
-    def _by_one_label(self, label: str, line: OrderLine) -> int:
-        return sum(each.bit for each in self._ready if each.rule.covers(line, label))
 
 
 def _reader(names: Iterable[str]) -> Callable[[Any], Any]:

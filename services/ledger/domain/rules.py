@@ -86,9 +86,9 @@ class Rule:
         if self.basis == ITEMS:
             object.__setattr__(self, "basis", ITEMS)
 
-    def covers(self, line: OrderLine, label: str) -> bool:
-        """Whether a line meets all conditions on one of its labels."""
-        return all(each.meets(line) for each in self.line_conditions if each.label == label)
+    def covers(self, line: OrderLine) -> bool:
+        """Whether a line meets all conditions on its labels."""
+        return all(each.meets(line) for each in self.line_conditions)
 
     def rate_in(self, currency: str) -> Fraction | None:
         """Points per minor unit of this currency (or per item), None where the rule has no unit for it."""
